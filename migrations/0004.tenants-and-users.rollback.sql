@@ -1,0 +1,5 @@
+set lock_timeout = '5s';
+set statement_timeout = '1min';
+
+drop table app.users;
+drop table app.tenants;

@@ -1,0 +1,112 @@
+"""The application: the routes, the plugins and the lifespan. The only file that imports all the rest."""
+
+import logging.config
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import litestar_offline_docs
+from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Components, License, SecurityScheme
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsPlugin
+from litestar.static_files import create_static_files_router
+from litestar.types import ASGIApp
+
+from service import health, logs
+from service.database import Database
+from service.errors import NotFound, as_problem_details
+from service.front import Front
+from service.identity.tokens import Tokens
+from service.patterns.routes import PatternsController
+from service.recommendations.advice import Engine
+from service.recommendations.routes import RecommendationsController
+from service.recommendations.rules import Rules
+from service.runtime import Runtime, utc_now
+from service.settings import Settings, SettingsError, read
+
+LARGEST_BODY = 1024 * 1024  # bytes
+
+
+def from_environment() -> ASGIApp:
+    """Make the application as a worker process of the server does."""
+    settings = read(os.environ)
+    logging.config.dictConfig(logs.configuration(settings.log))
+    return create_app(settings)
+
+
+def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, engine: Engine | None = None) -> ASGIApp:
+    """Make the application.
+
+    `engine` is what makes recommendations, the rules if not given; `clock` tells the time.
+
+    Raises SettingsError where a setting that it cannot do without is missing.
+    """
+    if settings.database_url is None or settings.jwt_secret is None:
+        raise SettingsError("DAYMARK_DATABASE_URL and DAYMARK_JWT_SECRET: expected both")
+    database_url, size = settings.database_url, settings.pool_size
+    tokens = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience)
+
+    @asynccontextmanager
+    async def connected(app: Litestar) -> AsyncIterator[None]:
+        database = await Database.open(database_url, size)
+        app.state.runtime = Runtime(settings, database, tokens, engine or Rules(), clock)
+        try:
+            yield
+        finally:
+            await database.close()
+
+    app = Litestar(
+        route_handlers=[
+            PatternsController,
+            RecommendationsController,
+            health.router,
+            get_openapi,
+            create_static_files_router("/assets", [Path(litestar_offline_docs.__file__).parent / "static"]),
+        ],
+        lifespan=[connected],
+        plugins=[
+            ProblemDetailsPlugin(ProblemDetailsConfig(exception_to_problem_detail_map={Exception: as_problem_details}))
+        ],
+        openapi_config=OpenAPIConfig(
+            title="Daymark",
+            version=version("daymark"),
+            description="Daily scores in, patterns and recommendations out.",
+            license=License(name="Apache-2.0", identifier="Apache-2.0"),
+            components=Components(
+                security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            ),
+            use_handler_docstrings=True,
+            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, after_request=no_html_404),
+            render_plugins=[
+                SwaggerRenderPlugin(
+                    path="/",
+                    js_url="/assets/swagger-ui-bundle.js",
+                    css_url="/assets/swagger-ui.css",
+                    standalone_preset_js_url="/assets/swagger-ui-standalone-preset.js",
+                    favicon='<link rel="icon" href="data:,">',
+                )
+            ],
+        ),
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+    )
+    return Front(app)
+
+
+@get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)
+async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, object]:
+    """Give the OpenAPI document."""
+    return request.app.openapi_schema.to_schema()
+
+
+async def no_html_404(response: Response[object]) -> Response[object]:
+    """Give the problem that every other unknown path gets, in place of Litestar's page."""
+    if response.status_code == NotFound.status:
+        raise NotFound
+    return response

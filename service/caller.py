@@ -1,0 +1,16 @@
+"""Who is asking."""
+
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+Role = Literal["member", "admin"]
+
+
+class Caller(Struct, frozen=True):
+    """A person whose token has been verified: what Postgres is told about whoever runs a statement."""
+
+    tenant_id: UUID
+    user_id: UUID
+    role: Role = "member"

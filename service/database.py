@@ -1,0 +1,196 @@
+"""The only door to Postgres: `read` for one statement, `transaction` for a write or for several.
+
+Both let the caller's tenant in for exactly as long as they run: `read` inside the statement itself (one round trip),
+`transaction` with SET LOCAL. Nothing outlives them, so a connection goes back to the pool as it came.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, TypeAlias
+
+import asyncpg
+import msgspec
+from asyncpg import Record
+from asyncpg.pool import PoolConnectionProxy
+
+from service.caller import Caller
+from service.errors import Problem, Unavailable, UnknownTenant
+from service.queries import CALLERS_OWN, Query
+
+# In quotes: only the stubs know these as generic.
+Connection: TypeAlias = "asyncpg.Connection[Record]"
+PooledConnection: TypeAlias = "PoolConnectionProxy[Record]"
+
+# Seconds. asyncpg waits for ever on a backend that is frozen unless each step has its own limit.
+CONNECT_TIMEOUT = 2.0
+ACQUIRE_TIMEOUT = 2.0
+COMMAND_TIMEOUT = 5.0
+
+# The server's own limits, should this process be gone before it can cancel what it started; and no name is ever
+# looked up outside the schema that the query itself names.
+SERVER_SETTINGS = {
+    "application_name": "daymark",
+    "idle_in_transaction_session_timeout": "10s",
+    "jit": "off",
+    "search_path": "",
+    "statement_timeout": "5s",
+    "timezone": "UTC",
+}
+
+# What says that Postgres is away (down, restarting, full, failing over, or too slow), and not that a query is wrong.
+AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+# After these the connection is in step: Postgres has answered, or nobody asked it anything. After all else (cancelled,
+# timed out, cut off) a statement may still be running or a transaction be open behind it.
+IN_STEP = (asyncpg.PostgresError, Problem)
+
+# Constraints that a caller, and not only a mistake of ours, can run into.
+CONSTRAINTS: dict[str | None, type[Problem]] = {"users_tenant_fkey": UnknownTenant}
+
+
+class Transaction:
+    """Statements of one caller that hold or fall together; see Database.transaction."""
+
+    def __init__(self, connection: PooledConnection, caller: Caller) -> None:
+        self._connection = connection
+        self._caller = caller
+
+    async def fetch(self, query: Query, **values: object) -> list[Record]:
+        """Run `query` and give its rows. The caller's tenant and person are filled in, all else is in `values`."""
+        own = {name: getattr(self._caller, name) for name in CALLERS_OWN}
+        arguments = _arguments(query.plain_parameters, own | values)
+        return await self._connection.fetch(query.plain, *arguments)
+
+
+class Database:
+    """A pool of connections and its two doors.
+
+    The pool connects when first asked, so that a service can start before its database does.
+    """
+
+    def __init__(self, pool: "asyncpg.Pool[Record]", size: int) -> None:
+        self._pool = pool
+        # asyncpg wakes those who wait for a connection unfairly, which shows in the tail; a semaphore does not.
+        self._slots = asyncio.Semaphore(size)
+
+    @classmethod
+    async def open(cls, url: str, size: int) -> Self:
+        """Make the pool for `url`, of at most `size` connections; connects to nothing yet."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            server_settings=SERVER_SETTINGS,
+            init=_prepare_connection,
+            reset=_leave_as_it_is,
+        )
+        return cls(pool, size)
+
+    async def close(self) -> None:
+        """Let what runs finish, for as long as one command may take, then close every connection."""
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def read(self, caller: Caller, query: Query, **values: object) -> list[Record]:
+        """Run one reading statement as `caller`, in one round trip, and give its rows.
+
+        The tenant enters in the statement itself: the query can only run after `app.enter` has, since it takes the
+        tenant from its result. Were that order ever otherwise, the policies would find no tenant and refuse.
+
+        Raises Unavailable where the database is away.
+        """
+        entering = (caller.tenant_id, caller.user_id, caller.role)
+        arguments = _arguments(query.entered_parameters, values)
+        async with self._connection() as connection:
+            return await connection.fetch(query.entered, *entering, *arguments)
+
+    @asynccontextmanager
+    async def transaction(self, caller: Caller) -> AsyncIterator[Transaction]:
+        """Run several statements, or a writing one, as `caller`: all of them hold, or none.
+
+        Raises Unavailable where the database is away (if it went away during COMMIT, whether that held is unknown;
+        every write of this service can be sent again), and the Problem that stands in CONSTRAINTS for a constraint.
+        """
+        async with self._connection() as connection:
+            # One simple query and so one round trip. Safe to spell out: two UUIDs and a word of two.
+            await connection.execute(
+                f"begin;"
+                f" set local app.tenant_id = '{caller.tenant_id}';"
+                f" set local app.user_id = '{caller.user_id}';"
+                f" set local app.role = '{caller.role}'"
+            )
+            try:
+                yield Transaction(connection, caller)
+                await connection.execute("commit")
+            except IN_STEP as error:
+                if not connection.is_closed():
+                    await connection.execute("rollback")
+                if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+                    problem = CONSTRAINTS.get(error.constraint_name)
+                    if problem:
+                        raise problem from error
+                raise
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless Postgres answers. Reads no table, and so needs no tenant."""
+        async with self._connection() as connection:
+            await connection.execute("select")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[PooledConnection]:
+        """Lend a connection, and take back only one that is in step."""
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT):
+                await self._slots.acquire()
+            try:
+                connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+                try:
+                    yield connection
+                except BaseException as error:
+                    # asyncpg's word for a connection that is gone, but for a wrong argument as well.
+                    if isinstance(error, asyncpg.InterfaceError) and connection.is_closed():
+                        raise Unavailable from error
+                    if not isinstance(error, IN_STEP):
+                        connection.terminate()
+                    raise
+                finally:
+                    await self._pool.release(connection)
+            finally:
+                self._slots.release()
+        except AWAY as error:
+            raise Unavailable from error
+
+
+async def _prepare_connection(connection: Connection) -> None:
+    # The binary form of jsonb is a version byte, 1, and then the text.
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + msgspec.json.encode(value),
+        decoder=lambda data: msgspec.json.decode(data[1:]),
+    )
+
+
+async def _leave_as_it_is(_: Connection) -> None:
+    """Reset nothing: what the doors set ends with their statement or transaction, so there is nothing to reset."""
+
+
+def _arguments(names: Sequence[str], values: dict[str, Any]) -> list[object]:
+    return [values[name] for name in names]

@@ -1,0 +1,168 @@
+"""Every wrong that a caller can meet: its code, its status, its title (RFC 9457)."""
+
+import logging
+from typing import Any, ClassVar
+
+import msgspec
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.plugins.problem_details import ProblemDetailsException
+from msgspec import Struct
+
+log = logging.getLogger(__name__)
+
+
+class Wrong(Struct, frozen=True, omit_defaults=True):
+    """One thing that is wrong with what was sent."""
+
+    message: str
+    pointer: str | None = None
+    """Where in the body, as a JSON pointer (RFC 6901); the whole body is ''."""
+    parameter: str | None = None
+    """Which parameter of the URL."""
+
+
+class Problem(Exception):
+    """Something is wrong."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str | None = None, *, errors: list[Wrong] | None = None) -> None:
+        self.detail = detail or (type(self).__doc__ or "")
+        self.errors = errors or []
+        self.headers: dict[str, str] = {}
+        super().__init__(self.detail)
+
+
+class InvalidRequest(Problem):
+    """The request is not as this route expects it; `errors` names everything that is wrong."""
+
+    status, code, title = 400, "invalid_request", "Invalid request"
+
+
+class MalformedBody(Problem):
+    """The body is not JSON."""
+
+    status, code, title = 400, "malformed_body", "Malformed body"
+
+
+class Unauthenticated(Problem):
+    """This route needs a bearer token in the Authorization header."""
+
+    status, code, title = 401, "unauthenticated", "Authentication required"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # RFC 6750, 3.1: a request without any token is told no error code.
+        self.headers["WWW-Authenticate"] = 'Bearer realm="daymark"'
+
+
+class InvalidToken(Problem):
+    """The bearer token is not valid."""
+
+    status, code, title = 401, "invalid_token", "Invalid token"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.headers["WWW-Authenticate"] = (
+            f'Bearer realm="daymark", error="invalid_token", error_description="{self.detail}"'
+        )
+
+
+class UnknownTenant(Problem):
+    """The token's tenant is not known here."""
+
+    status, code, title = 403, "unknown_tenant", "Unknown tenant"
+
+
+class NotFound(Problem):
+    """There is nothing here."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class NoData(Problem):
+    """Nothing has been recorded in these days yet."""
+
+    status, code, title = 404, "no_data", "No data yet"
+
+
+class MethodNotAllowed(Problem):
+    """This route does not take this method; `Allow` names those that it takes."""
+
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+
+class BodyTooLarge(Problem):
+    """A body may have at most 1 MiB."""
+
+    status, code, title = 413, "body_too_large", "Body too large"
+
+
+class UnsupportedMediaType(Problem):
+    """This route takes application/json."""
+
+    status, code, title = 415, "unsupported_media_type", "Unsupported media type"
+
+
+class Internal(Problem):
+    """Something went wrong on our side; the log has it under this response's X-Request-ID."""
+
+    status, code, title = 500, "internal", "Internal error"
+
+
+class Unavailable(Problem):
+    """The database is away; try again shortly."""
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["Retry-After"] = "1"
+
+
+BY_STATUS: dict[int, type[Problem]] = {
+    kind.status: kind
+    for kind in (Unauthenticated, NotFound, MethodNotAllowed, BodyTooLarge, UnsupportedMediaType, InvalidRequest)
+}
+
+
+def as_problem_details(error: Exception) -> ProblemDetailsException:
+    """Turn whatever a route raised into the problem that its caller is told.
+
+    What nobody foresaw is "internal" to the caller and whole in the log.
+    """
+    problem = _as_problem(error)
+    if isinstance(problem, Internal):
+        log.error("unexpected error", exc_info=error)
+    elif isinstance(problem, Unavailable):
+        log.warning("database unavailable: %r", problem.__cause__ or problem)
+    extra: dict[str, Any] = {"code": problem.code}
+    if problem.errors:
+        extra["errors"] = msgspec.to_builtins(problem.errors)
+    return ProblemDetailsException(
+        type_=f"urn:daymark:problem:{problem.code}",
+        title=problem.title,
+        status_code=problem.status,
+        detail=problem.detail,
+        headers=problem.headers,
+        extra=extra,
+    )
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ValidationException):
+        return InvalidRequest(errors=[_as_wrong(found) for found in error.extra or []])
+    if isinstance(error, HTTPException) and error.status_code in BY_STATUS:
+        problem = BY_STATUS[error.status_code]()
+        problem.headers.update(error.headers or {})  # Allow, with a 405
+        return problem
+    return Internal()
+
+
+def _as_wrong(found: Any) -> Wrong:
+    """Take over what Litestar found wrong with a parameter: {"key", "message", "source"}."""
+    return Wrong(message=found["message"], parameter=found.get("key"))

@@ -1,0 +1,94 @@
+"""The front: what holds for every request and every answer, whatever route it is for, or none.
+
+An ASGI layer around the whole application, since Litestar's own middleware does not see what no route takes.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Iterable
+from uuid import uuid4
+
+import structlog
+from litestar import Litestar
+from litestar.enums import ScopeType
+from litestar.routes import HTTPRoute
+from litestar.types import Message, Receive, Scope, Send
+
+log = logging.getLogger("service.requests")
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+NO_HOST = (
+    b'{"status":400,"type":"urn:daymark:problem:invalid_request","title":"Invalid request",'
+    b'"detail":"A request needs one Host header","code":"invalid_request"}'
+)
+
+
+class Front:
+    """Gives each request an id (the caller's own, if it brings a plain one), answers HEAD as GET, and logs a line."""
+
+    def __init__(self, app: Litestar) -> None:
+        self.app = app
+        # Litestar's own OPTIONS knows only the methods of the first handler of its path.
+        self.allowed = {
+            route.path_format: _with_head(route.methods) for route in app.routes if isinstance(route, HTTPRoute)
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] != ScopeType.HTTP:  # the lifespan, or a websocket, which no route takes
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        request_id = given[0] if len(given) == 1 and REQUEST_ID.fullmatch(given[0]) else uuid4().hex.encode()
+        method, status = scope["method"], 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *(
+                        (name, self._allow(scope, value) if name == b"allow" else value)
+                        for name, value in message["headers"]
+                    ),
+                    (b"x-request-id", request_id),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            elif message["type"] == "http.response.body" and method == "HEAD":
+                message["body"] = b""
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
+            if sum(name == b"host" for name, _ in scope["headers"]) != 1 and scope["http_version"] == "1.1":
+                await _refuse(answer)  # RFC 9112, 3.2; the server itself lets it through
+            else:
+                if method == "HEAD":
+                    scope["method"] = "GET"
+                await self.app(scope, receive, answer)
+            log.info(
+                "request",
+                extra={
+                    "method": method,
+                    "path": scope["path"],
+                    "status": status,
+                    "ms": round((time.perf_counter() - started) * 1000, 1),
+                },
+            )
+
+    def _allow(self, scope: Scope, value: bytes) -> bytes:
+        # A 405 comes before its path is known, and has every method.
+        return self.allowed.get(scope.get("path_template", "")) or _with_head(value.decode().split(", "))
+
+
+def _with_head(methods: Iterable[str]) -> bytes:
+    """Spell an Allow header: every GET answers HEAD, which the routes themselves do not know."""
+    allowed = set(methods) | ({"HEAD"} if "GET" in methods else set())
+    return ", ".join(sorted(allowed)).encode()
+
+
+async def _refuse(send: Send) -> None:
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(NO_HOST)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": NO_HOST, "more_body": False})

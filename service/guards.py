@@ -1,0 +1,40 @@
+"""What is checked before a route runs, and before its body is read."""
+
+from functools import lru_cache
+
+from litestar.handlers import BaseRouteHandler
+from litestar.params import QueryParameter
+
+from service.errors import InvalidRequest, Wrong
+from service.identity.bearer import identify
+from service.runtime import Connection, runtime_of, time_of
+
+
+def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let in whoever has a token that holds, as `request.user`; raises Unauthenticated or InvalidToken."""
+    connection.scope["user"] = identify(connection, runtime_of(connection).tokens, time_of(connection))
+
+
+def require_known_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Raise InvalidRequest for a query parameter that the route does not have, or that comes twice.
+
+    Left alone, a misspelt parameter is no error but a wrong answer.
+    """
+    known = _query_parameters(handler)
+    given = connection.query_params
+    wrongs = [
+        Wrong("Not a parameter of this route" if name not in known else "Given more than once", parameter=name)
+        for name in given
+        if name not in known or len(given.getall(name)) > 1
+    ]
+    if wrongs:
+        raise InvalidRequest(errors=wrongs)
+
+
+@lru_cache
+def _query_parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, field in handler.parsed_fn_signature.parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    )

@@ -1,0 +1,93 @@
+"""Where a command works: the database that the settings name, or the embedded one in a data folder."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from service import embedded
+from service.administrator import Administrator
+from service.settings import Secret, Settings, SettingsError, environment, kept_secret, read
+
+DATABASE = "daymark"
+SERVICE_ROLE = "daymark_service"
+ADMIN_ROLE = "postgres"
+
+
+class Installation(Struct, frozen=True):
+    """The settings, completed by what the embedded Postgres brings where they name no database."""
+
+    settings: Settings
+    embedded: bool
+
+    @property
+    def service_url(self) -> Secret:
+        """Where the service logs in."""
+        return _given(self.settings.database_url, "DAYMARK_DATABASE_URL")
+
+    @property
+    def admin_url(self) -> Secret:
+        """Where migrations and the operator log in. Raises SettingsError where nobody said."""
+        return _given(self.settings.admin_database_url, "DAYMARK_ADMIN_DATABASE_URL")
+
+    @property
+    def jwt_secret(self) -> Secret:
+        """The key of HS256. Raises SettingsError where nobody gave one."""
+        return _given(self.settings.jwt_secret, "DAYMARK_JWT_SECRET")
+
+
+def _given(value: Secret | None, name: str) -> Secret:
+    if value is None:
+        raise SettingsError(f"{name} is not set")
+    return value
+
+
+@contextmanager
+def installation(data: Path, purpose: str) -> Iterator[Installation]:
+    """Give the installation that the settings name, or the embedded one in `data`, started if it is not running.
+
+    Raises SettingsError and EmbeddedError.
+    """
+    settings = read(environment(Path.cwd()))
+    if settings.database_url is not None:
+        yield Installation(settings, embedded=False)
+        return
+    with embedded_installation(data, purpose) as found:
+        yield found
+
+
+@contextmanager
+def embedded_installation(data: Path, purpose: str, *, exclusive: bool = False) -> Iterator[Installation]:
+    """Give the embedded installation in `data`, whatever database the settings name.
+
+    Raises SettingsError, and EmbeddedError; `exclusive`, also where another command uses it.
+    """
+    settings = read(environment(Path.cwd()))
+    with embedded.running(data, purpose=purpose, exclusive=exclusive) as server:
+        asyncio.run(_make_database(server))
+        yield Installation(
+            msgspec.structs.replace(
+                settings,
+                database_url=Secret(server.url(SERVICE_ROLE, DATABASE)),
+                admin_database_url=Secret(server.url(ADMIN_ROLE, DATABASE)),
+                jwt_secret=settings.jwt_secret or kept_secret(data, "jwt-secret"),
+            ),
+            embedded=True,
+        )
+
+
+async def _make_database(server: embedded.Server) -> None:
+    async with Administrator.connect(server.url(ADMIN_ROLE, "postgres")) as administrator:
+        await administrator.make_database(DATABASE)
+
+
+def export(settings: Settings) -> None:
+    """Hand the settings on to the server's worker processes, which read them from the environment."""
+    for field in settings.__struct_fields__:
+        value = getattr(settings, field)
+        if value is not None:
+            os.environ[f"DAYMARK_{field.upper()}"] = str(value)

@@ -1,0 +1,1 @@
+"""A person's recorded days, and what they say."""

@@ -1,0 +1,75 @@
+"""psql inside one tenant."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from service import embedded
+from service.administrator import Administrator
+
+
+class PsqlError(Exception):
+    """psql cannot be run; the message is one line for a person at a terminal."""
+
+
+class Context(Struct, frozen=True):
+    """Whom a session of psql is: what goes into its settings and its prompt."""
+
+    tenant_id: str
+    user_id: str
+    role: str
+    shown: str
+
+
+async def find_context(admin_url: str, tenant: str, email: str | None) -> Context:
+    """Find who looks: a user of the tenant, or, without one, somebody who sees all of it."""
+    async with Administrator.connect(admin_url) as administrator:
+        found = await administrator.find_tenant(tenant)
+        if email is None:
+            return Context(str(found.tenant_id), "", "admin", found.slug)
+        caller = await administrator.find_caller(tenant, email)
+        return Context(str(caller.tenant_id), str(caller.user_id), caller.role, f"{email}@{found.slug}")
+
+
+def run(url: str, context: Context, arguments: Sequence[str]) -> int:
+    """Run psql as the service's role inside `context`, read-only, and give its exit status."""
+    program = shutil.which("psql") or str(embedded.binary("psql"))
+    connection: dict[str, Any] = conninfo_to_dict(url)
+    settings = {
+        "app.tenant_id": context.tenant_id,
+        "app.user_id": context.user_id,
+        "app.role": context.role,
+        "default_transaction_read_only": "on",
+    }
+    environment = os.environ | {"PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in settings.items())}
+    # Not on the command line, where every user of the machine could read it.
+    password = connection.pop("password", None)
+    if password is not None:
+        environment["PGPASSWORD"] = str(password)
+    prompt = context.shown.replace("%", "%%")
+    command = [
+        program,
+        f"--dbname={make_conninfo(**connection)}",
+        f"--set=PROMPT1={prompt}%R%x%# ",
+        f"--set=PROMPT2={prompt}%R%x%# ",
+        *arguments,
+    ]
+    # Ctrl-C is psql's: it cancels a query there, and must not end us, who keep the database.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        # The arguments are those of the person who runs us, and no shell sees them.
+        return subprocess.run(command, env=environment, check=False, preexec_fn=_interruptible).returncode  # noqa: S603
+    except OSError as error:
+        raise PsqlError(f"cannot run psql: {error.strerror}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,1 @@
+"""What a person might do next, and why."""

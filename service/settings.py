@@ -1,0 +1,142 @@
+"""The settings: one frozen struct, read once from the environment and a `.env` file."""
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from msgspec import Struct
+
+Fallback = Literal["lenient", "strict"]
+LogFormat = Literal["text", "json"]
+T = TypeVar("T")
+
+SHORTEST_SECRET = 32  # bytes: RFC 7518, 3.2 asks HS256 for a key no shorter than its hash
+
+
+class SettingsError(Exception):
+    """One or more settings are wrong or missing; the message has a line for each."""
+
+
+class Secret(str):
+    """A string that shows itself in no repr, and so in no traceback and no log."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that an operator can set; each field is the environment variable `DAYMARK_<FIELD>`.
+
+    Durations are in seconds. A URL of a database may carry a password: `repr` shows none.
+    """
+
+    database_url: Secret | None = None
+    """Where the service logs in, as its own role. None: the embedded Postgres."""
+    admin_database_url: Secret | None = None
+    """Where migrations and the operator's commands log in."""
+    jwt_secret: Secret | None = None
+    """The HS256 key, at least 32 bytes. None: one is made and kept, for embedded use only."""
+    jwt_issuer: str | None = None
+    """What `iss` must be. None: not looked at."""
+    jwt_audience: str | None = None
+    """What `aud` must name. None: a token that names an audience is refused."""
+    cache_ttl: int = 3600
+    """How long recommendations are kept, in seconds."""
+    fallback: Fallback = "lenient"
+    """`strict`: the two GET routes that never fail answer 401, 404 and 503 like all others."""
+    pool_size: int = 8
+    """Connections to Postgres, for each worker."""
+    log: LogFormat = "text"
+    """`json`: one object a line, for machines."""
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """Give the process's environment over what `.env` in `directory` says (the environment wins)."""
+    kept = {name: value for name, value in dotenv_values(directory / ".env").items() if value is not None}
+    return kept | dict(os.environ)
+
+
+def read(variables: Mapping[str, str]) -> Settings:
+    """Read the settings out of `variables`; an empty value counts as none given.
+
+    Raises SettingsError with every wrong one, not just the first, each named with what was expected.
+    """
+    given: dict[str, object] = {}
+    wrong: list[str] = []
+    for field, parse in PARSERS.items():
+        name = f"DAYMARK_{field.upper()}"
+        text = variables.get(name, "").strip()
+        if not text:
+            continue
+        try:
+            given[field] = parse(text)
+        except ValueError as error:
+            wrong.append(f"{name}: expected {error}")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return Settings(**given)  # type: ignore[arg-type]  # each value comes from the parser of its own field
+
+
+def kept_secret(directory: Path, name: str) -> Secret:
+    """Give the secret called `name` that `directory` keeps; made on first use, readable to its owner only."""
+    path = directory / name
+    try:
+        # O_EXCL: of two processes that find none, one makes it and the other reads that one.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return Secret(path.read_text().strip())
+    with os.fdopen(handle, "w") as file:
+        secret = secrets.token_urlsafe(48)
+        file.write(secret + "\n")
+    return Secret(secret)
+
+
+def _postgres_url(text: str) -> Secret:
+    scheme = urlsplit(text).scheme
+    if scheme not in {"postgres", "postgresql"}:
+        raise ValueError("a URL that begins with postgresql://")
+    return Secret(text)
+
+
+def _secret(text: str) -> Secret:
+    if len(text.encode()) < SHORTEST_SECRET:
+        raise ValueError(f"at least {SHORTEST_SECRET} bytes (this one has {len(text.encode())})")
+    return Secret(text)
+
+
+def _number(least: int, most: int, unit: str) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        expected = f"a whole number of {unit} from {least} to {most}, not {text!r}"
+        if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
+            raise ValueError(expected)
+        return int(text)
+
+    return parse
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"{' or '.join(choices)}, not {text!r}")
+        return text
+
+    return parse
+
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "database_url": _postgres_url,
+    "admin_database_url": _postgres_url,
+    "jwt_secret": _secret,
+    "jwt_issuer": str,
+    "jwt_audience": str,
+    "cache_ttl": _number(1, 86_400, "seconds"),
+    "fallback": _one_of(get_args(Fallback)),
+    "pool_size": _number(1, 1_000, "connections"),
+    "log": _one_of(get_args(LogFormat)),
+}
