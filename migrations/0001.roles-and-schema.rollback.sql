@@ -11,6 +11,11 @@ do $$
 begin
     execute pg_catalog.format('revoke all on database %I from daymark_service', pg_catalog.current_database());
     execute pg_catalog.format('grant connect, temporary on database %I to public', pg_catalog.current_database());
+end
+$$;
+
+do $$
+begin
     drop role daymark_service;
 exception
     -- Another database of this cluster still lets the role in: it stays, and is that database's to drop.

@@ -10,14 +10,13 @@ do $$
 begin
     if not exists (select from pg_catalog.pg_roles where rolname = 'daymark_service') then
         create role daymark_service login nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls;
+        comment on role daymark_service is 'Daymark: the role the service logs in as; owns nothing';
     end if;
 exception
     -- Two databases of one cluster migrated at the same moment: the other one made it, which is all that we want.
     when duplicate_object or unique_violation then null;
 end
 $$;
-
-comment on role daymark_service is 'Daymark: the role the service logs in as; owns nothing';
 
 create schema app;
 comment on schema app is 'Daymark: every table here is isolated by tenant (see app.isolate)';

@@ -51,6 +51,13 @@ begin
         partition := 'pattern_data_' || pg_catalog.to_char(month, 'YYYY_MM');
         continue when pg_catalog.to_regclass('app.' || partition) is not null;
 
+        -- Nobody may put a day of this month into the default partition between the move and the attachment. Attaching
+        -- locks users as well (the foreign key's triggers): first, as whoever stores a day writes there first.
+        lock table app.users in share row exclusive mode;
+        lock table app.pattern_data_default in access exclusive mode;
+        -- Somebody else may have made it while we waited.
+        continue when pg_catalog.to_regclass('app.' || partition) is not null;
+
         execute pg_catalog.format('create table app.%I (like app.pattern_data including all)', partition);
         execute pg_catalog.format(
             'with moved as (delete from app.pattern_data_default where date >= %L and date < %L returning *)'

@@ -35,6 +35,11 @@ comment on column app.user_recommendations.based_on is
 create unique index user_recommendations_newest
     on app.user_recommendations (tenant_id, user_id, generated_at desc, position);
 
+-- A person has one tenant. Taking the two for independent, the planner expects one row a person, and reads all that a
+-- person ever got where it could look up one id. These statistics hold how far one column decides the other, no value.
+create statistics app.user_recommendations_people (dependencies)
+    on tenant_id, user_id from app.user_recommendations;
+
 call app.isolate('app.user_recommendations');
 
 grant select,

@@ -41,6 +41,10 @@ class AdministratorError(Exception):
     """What an operator asked for cannot be done; the message is one line for them."""
 
 
+class UnknownTenantError(AdministratorError):
+    """There is no such tenant."""
+
+
 class Tenant(Struct, frozen=True):
     """A tenant, found by id or slug."""
 
@@ -90,7 +94,7 @@ class Administrator:
         """Find a tenant by its id or slug."""
         rows = await self._run(FIND_TENANT, tenant=tenant)
         if not rows:
-            raise AdministratorError(f"there is no tenant {tenant!r}")
+            raise UnknownTenantError(f"there is no tenant {tenant!r}")
         return Tenant(rows[0]["tenant_id"], rows[0]["slug"])
 
     async def add_user(self, tenant: str, email: str, role: str, timezone: str) -> UUID:
@@ -114,7 +118,7 @@ class Administrator:
         async with self._connection.transaction():
             try:
                 found = await self.find_tenant(slug)
-            except AdministratorError:
+            except UnknownTenantError:
                 found = Tenant(await self.add_tenant(slug, slug.capitalize()), slug)
             await self._run(
                 SAVE_DEMO_USERS,
@@ -148,5 +152,11 @@ class Administrator:
             asyncpg.DataError,
         ) as error:
             raise AdministratorError(f"not a text that Postgres takes: {error}") from error
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.InterfaceError,
+            asyncpg.OperatorInterventionError,
+            asyncpg.PostgresConnectionError,
+        ) as error:
             raise AdministratorError(f"the database went away: {str(error) or type(error).__name__}") from error

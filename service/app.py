@@ -19,9 +19,11 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
 from service import health, logs
+from service.bodies import BodyRequest
 from service.database import Database
 from service.errors import NotFound, as_problem_details
 from service.front import Front
+from service.guards import require_file_name
 from service.identity.tokens import Tokens
 from service.patterns.routes import PatternsController
 from service.recommendations.advice import Engine
@@ -67,7 +69,9 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
             RecommendationsController,
             health.router,
             get_openapi,
-            create_static_files_router("/assets", [Path(litestar_offline_docs.__file__).parent / "static"]),
+            create_static_files_router(
+                "/assets", [Path(litestar_offline_docs.__file__).parent / "static"], guards=[require_file_name]
+            ),
         ],
         lifespan=[connected],
         plugins=[
@@ -93,6 +97,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
                 )
             ],
         ),
+        request_class=BodyRequest,
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )

@@ -1,12 +1,17 @@
 """The `daymark` command."""
 
 import asyncio
+import logging
 import os
 import re
+import shlex
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import rich_click as click
 from rich.console import Console
@@ -16,11 +21,13 @@ from service import migrating, psql, serving
 from service.administrator import Administrator, AdministratorError, Person
 from service.embedded import EmbeddedError
 from service.identity.tokens import Tokens
-from service.installation import Installation, embedded_installation, installation
+from service.installation import Installation, embedded_installation, installation, production
 from service.migrating import MigrationError
 from service.runtime import utc_now
 from service.serving import ServingError
 from service.settings import SettingsError
+
+log = logging.getLogger(__name__)
 
 FAILURES = (AdministratorError, EmbeddedError, MigrationError, ServingError, SettingsError, psql.PsqlError)
 
@@ -31,12 +38,23 @@ DEMO_TENANTS = {
 }
 DEMO_TOKEN_LIFE = timedelta(hours=24)
 
-DURATION = re.compile(r"(\d{1,9})([smhd]?)")
+DURATION = re.compile(r"([0-9]{1,9})([smhd]?)")
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class Folder(click.Path):
+    """A folder, which an empty text is not: most often an unset variable, to Python the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check it."""
+        if str(value) == "":
+            self.fail("expected a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
 
 in_folder = click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Folder(file_okay=False, path_type=Path),
     default=Path(".daymark"),
     show_default=True,
     help="Folder of the embedded Postgres, used where DAYMARK_DATABASE_URL is not set.",
@@ -48,12 +66,20 @@ port_option = click.option(
 
 def main() -> None:
     """Run the command; what a user can cause ends in one clear line, not in a traceback."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _leave)
     try:
         cli(prog_name="daymark")
     except FAILURES as error:
         for line in str(error).splitlines():
             click.echo(f"daymark: {line}", err=True)
         sys.exit(1)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """End as by Ctrl-C, and so stop what the command has started; the status is the one that shells know."""
+    sys.exit(128 + number)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,12 +93,12 @@ def cli() -> None:
 @in_folder
 def dev(port: int, data: Path) -> None:
     """Start Postgres and the service with demo data, for trying it out; Ctrl-C stops both."""
-    serving.check_port("127.0.0.1", port)
+    serving.find_address("127.0.0.1", port)
     with embedded_installation(data, "daymark dev", exclusive=True) as found:
         migrating.up(found.admin_url)
         asyncio.run(_load_demo(found))
         token = asyncio.run(_sign(found, "acme", "ada@acme.test", DEMO_TOKEN_LIFE))
-        folder = "" if data == Path(".daymark") else f" --data {data}"
+        folder = "" if data == Path(".daymark") else f" --data {shlex.quote(str(data))}"
         serving.serve(found, "127.0.0.1", port, 1, lambda: click.echo(_welcome(port, token, folder)))
 
 
@@ -94,8 +120,8 @@ async def _sign(found: Installation, tenant: str, email: str, life: timedelta) -
 
 
 def _welcome(port: int, token: str, folder: str) -> str:
-    command = Path(sys.argv[0])
-    daymark = command if not command.is_absolute() else Path(os.path.relpath(command))
+    command, here = Path(sys.argv[0]), Path.cwd()
+    daymark = shlex.quote(str(command.relative_to(here) if command.is_relative_to(here) else command))
     url = f"http://127.0.0.1:{port}"
     return f"""
 Daymark is ready on {url} (API reference: {url}/docs). Ctrl-C stops it; your data stays.
@@ -118,13 +144,10 @@ def serve(host: str, port: int, workers: int) -> None:
 
     Refuses to start as a role that could pass the wall between tenants.
     """
-    with installation(Path(".daymark"), "daymark serve") as found:
-        if found.embedded:
-            raise SettingsError("DAYMARK_DATABASE_URL is not set (for a trial with a database of its own: daymark dev)")
-        found.jwt_secret  # noqa: B018 - raises where nobody gave one
-        serving.check_port(host, port)
-        asyncio.run(serving.check_role(found.service_url))
-        serving.serve(found, host, port, workers, lambda: click.echo(f"serving on {host}:{port}", err=True))
+    found = production()
+    address = serving.find_address(host, port)
+    asyncio.run(serving.check_role(found.service_url))
+    serving.serve(found, address, port, workers, lambda: log.info("serving on %s:%d", host, port))
 
 
 @cli.group()
@@ -277,6 +300,8 @@ def url(admin: bool, data: Path) -> None:
 def demo(tenants: int, users: int, days: int, data: Path) -> None:
     """Load made-up tenants (demo-1, demo-2 …), for trials and benchmarks; run again, it adds what is missing."""
     with installation(data, "daymark demo") as found:
+        if found.embedded:
+            migrating.up(found.admin_url)
         saved = asyncio.run(_fill(found, tenants, users, days))
     click.echo(f"{saved} days of {tenants * users} users in {tenants} tenants saved")
 

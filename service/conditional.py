@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
-TAG = re.compile(r'(?:W/)?("[^"]*")')
+TAG = re.compile(r'"[^"]*"')  # without the W/ before it: see _names
 
 
 def respond(request: Request[Any, Any, Any], content: object, headers: dict[str, str]) -> Response[Any]:

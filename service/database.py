@@ -5,6 +5,7 @@ Both let the caller's tenant in for exactly as long as they run: `read` inside t
 """
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeAlias
@@ -28,9 +29,11 @@ ACQUIRE_TIMEOUT = 2.0
 COMMAND_TIMEOUT = 5.0
 
 # The server's own limits, should this process be gone before it can cancel what it started; and no name is ever
-# looked up outside the schema that the query itself names.
+# looked up outside the schema that the query itself names. Every query reads a few rows off an index that has them in
+# order: a bitmap scan, which the planner prefers where it thinks little of the policies, would have them sorted.
 SERVER_SETTINGS = {
     "application_name": "daymark",
+    "enable_bitmapscan": "off",
     "idle_in_transaction_session_timeout": "10s",
     "jit": "off",
     "search_path": "",
@@ -38,11 +41,14 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
 }
 
+POSTGRES_EPOCH = dt.date(2000, 1, 1).toordinal()
+
 # What says that Postgres is away (down, restarting, full, failing over, or too slow), and not that a query is wrong.
 AWAY = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
+    asyncpg.InternalClientError,  # a connection that was lost between two statements, as asyncpg tells it
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientResourcesError,
@@ -51,8 +57,8 @@ AWAY = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
-# After these the connection is in step: Postgres has answered, or nobody asked it anything. After all else (cancelled,
-# timed out, cut off) a statement may still be running or a transaction be open behind it.
+# After these the connection is in step, unless Postgres is away: it has answered, or nobody asked it anything. After
+# all else (cancelled, timed out, cut off) a statement may still be running or a transaction be open behind it.
 IN_STEP = (asyncpg.PostgresError, Problem)
 
 # Constraints that a caller, and not only a mistake of ours, can run into.
@@ -69,7 +75,7 @@ class Transaction:
     async def fetch(self, query: Query, **values: object) -> list[Record]:
         """Run `query` and give its rows. The caller's tenant and person are filled in, all else is in `values`."""
         own = {name: getattr(self._caller, name) for name in CALLERS_OWN}
-        arguments = _arguments(query.plain_parameters, own | values)
+        arguments = _arguments(query.plain_parameters, values | own)
         return await self._connection.fetch(query.plain, *arguments)
 
 
@@ -128,18 +134,18 @@ class Database:
         every write of this service can be sent again), and the Problem that stands in CONSTRAINTS for a constraint.
         """
         async with self._connection() as connection:
-            # One simple query and so one round trip. Safe to spell out: two UUIDs and a word of two.
-            await connection.execute(
-                f"begin;"
-                f" set local app.tenant_id = '{caller.tenant_id}';"
-                f" set local app.user_id = '{caller.user_id}';"
-                f" set local app.role = '{caller.role}'"
-            )
             try:
+                # One simple query and so one round trip. Safe to spell out: two UUIDs and a word of two.
+                await connection.execute(
+                    f"begin;"
+                    f" set local app.tenant_id = '{caller.tenant_id}';"
+                    f" set local app.user_id = '{caller.user_id}';"
+                    f" set local app.role = '{caller.role}'"
+                )
                 yield Transaction(connection, caller)
                 await connection.execute("commit")
             except IN_STEP as error:
-                if not connection.is_closed():
+                if not isinstance(error, AWAY) and not _is_gone(connection):
                     await connection.execute("rollback")
                 if isinstance(error, asyncpg.IntegrityConstraintViolationError):
                     problem = CONSTRAINTS.get(error.constraint_name)
@@ -159,15 +165,19 @@ class Database:
             async with asyncio.timeout(ACQUIRE_TIMEOUT):
                 await self._slots.acquire()
             try:
-                connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+                try:
+                    connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+                except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    # Whatever the reason for which we are not let in, it is nothing that a caller did.
+                    raise Unavailable from error
                 try:
                     yield connection
                 except BaseException as error:
                     # asyncpg's word for a connection that is gone, but for a wrong argument as well.
-                    if isinstance(error, asyncpg.InterfaceError) and connection.is_closed():
+                    if isinstance(error, asyncpg.InterfaceError) and _is_gone(connection):
                         raise Unavailable from error
-                    if not isinstance(error, IN_STEP):
-                        connection.terminate()
+                    if isinstance(error, AWAY) or not isinstance(error, IN_STEP):
+                        _terminate(connection)
                     raise
                 finally:
                     await self._pool.release(connection)
@@ -175,6 +185,19 @@ class Database:
                 self._slots.release()
         except AWAY as error:
             raise Unavailable from error
+
+
+def _is_gone(connection: PooledConnection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # One that it has lost, asyncpg takes back by itself, and then answers no question about it.
+        return True
+
+
+def _terminate(connection: PooledConnection) -> None:
+    if not _is_gone(connection):
+        connection.terminate()
 
 
 async def _prepare_connection(connection: Connection) -> None:
@@ -185,6 +208,15 @@ async def _prepare_connection(connection: Connection) -> None:
         format="binary",
         encoder=lambda value: b"\x01" + msgspec.json.encode(value),
         decoder=lambda data: msgspec.json.decode(data[1:]),
+    )
+    # asyncpg on its own sends the calendar's first and last day as -infinity and infinity. The binary form of date is
+    # the number of days since 2000-01-01.
+    await connection.set_type_codec(
+        "date",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: (value.toordinal() - POSTGRES_EPOCH).to_bytes(4, "big", signed=True),
+        decoder=lambda data: dt.date.fromordinal(int.from_bytes(data, "big", signed=True) + POSTGRES_EPOCH),
     )
 
 

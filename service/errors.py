@@ -157,7 +157,9 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, ValidationException):
         return InvalidRequest(errors=[_as_wrong(found) for found in error.extra or []])
     if isinstance(error, HTTPException) and error.status_code in BY_STATUS:
-        problem = BY_STATUS[error.status_code]()
+        kind = BY_STATUS[error.status_code]
+        # "Invalid host header": a 400 of Litestar's own names no field, so its sentence is all there is.
+        problem = InvalidRequest(error.detail) if kind is InvalidRequest else kind()
         problem.headers.update(error.headers or {})  # Allow, with a 405
         return problem
     return Internal()
@@ -165,4 +167,4 @@ def _as_problem(error: Exception) -> Problem:
 
 def _as_wrong(found: Any) -> Wrong:
     """Take over what Litestar found wrong with a parameter: {"key", "message", "source"}."""
-    return Wrong(message=found["message"], parameter=found.get("key"))
+    return Wrong(message=found["message"].replace("`", ""), parameter=found.get("key"))

@@ -4,6 +4,7 @@ A front end that shows the two GET routes under /api/insights never has to handl
 would rather know says `Prefer: handling=strict` (RFC 7240), or the operator says so for everybody.
 """
 
+import re
 from typing import Any, Literal, cast
 
 from litestar import Request, Response
@@ -15,6 +16,9 @@ Reason = Literal["unauthenticated", "invalid_token", "no_data", "unavailable"]
 
 # What a sample can stand in for; the code of each is the reason given.
 EXCUSABLE = (Unauthenticated, InvalidToken, NoData, Unavailable)
+
+# What stands between commas; a comma within quotes is none. A quote that is never closed reaches to the end.
+PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+')
 
 VARY = {"Vary": "Authorization, Prefer"}
 
@@ -46,8 +50,8 @@ class Handling:
 
 def _preference(headers: list[str], name: str) -> str | None:
     """Find a preference by name, in lower case; of two, the first counts (RFC 7240, 2)."""
-    for preference in ",".join(headers).split(","):
+    for preference in PREFERENCE.findall(",".join(headers)):
         token, _, value = preference.partition(";")[0].partition("=")
         if token.strip().lower() == name:
-            return value.strip().strip('"').lower()
+            return str(value).strip().strip('"').lower()
     return None

@@ -61,8 +61,10 @@ class Front:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
-            if sum(name == b"host" for name, _ in scope["headers"]) != 1 and scope["http_version"] == "1.1":
-                await _refuse(answer)  # RFC 9112, 3.2; the server itself lets it through
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            # RFC 9112, 3.2. The server lets it through, and where there is none, gives an empty one.
+            if (len(hosts) != 1 or not hosts[0]) and scope["http_version"] == "1.1":
+                await _refuse(answer)
             else:
                 if method == "HEAD":
                     scope["method"] = "GET"

@@ -1,13 +1,16 @@
 """What is checked before a route runs, and before its body is read."""
 
+import re
 from functools import lru_cache
 
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
-from service.errors import InvalidRequest, Wrong
+from service.errors import InvalidRequest, NotFound, Wrong
 from service.identity.bearer import identify
 from service.runtime import Connection, runtime_of, time_of
+
+FILE_NAME = re.compile(r"/?[A-Za-z0-9._-]{1,100}")
 
 
 def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
@@ -29,6 +32,12 @@ def require_known_parameters(connection: Connection, handler: BaseRouteHandler) 
     ]
     if wrongs:
         raise InvalidRequest(errors=wrongs)
+
+
+def require_file_name(connection: Connection, _: BaseRouteHandler) -> None:
+    """Raise NotFound for a path that no file of ours has; Litestar asks the file system, which fails on some (NUL)."""
+    if not FILE_NAME.fullmatch(connection.path_params["file_path"]):
+        raise NotFound
 
 
 @lru_cache

@@ -50,10 +50,12 @@ def _given(value: Secret | None, name: str) -> Secret:
 def installation(data: Path, purpose: str) -> Iterator[Installation]:
     """Give the installation that the settings name, or the embedded one in `data`, started if it is not running.
 
+    Either of its two URLs names a database: a migration runner has no use for the service's.
+
     Raises SettingsError and EmbeddedError.
     """
     settings = read(environment(Path.cwd()))
-    if settings.database_url is not None:
+    if settings.database_url is not None or settings.admin_database_url is not None:
         yield Installation(settings, embedded=False)
         return
     with embedded_installation(data, purpose) as found:
@@ -83,6 +85,19 @@ def embedded_installation(data: Path, purpose: str, *, exclusive: bool = False) 
 async def _make_database(server: embedded.Server) -> None:
     async with Administrator.connect(server.url(ADMIN_ROLE, "postgres")) as administrator:
         await administrator.make_database(DATABASE)
+
+
+def production() -> Installation:
+    """Give the installation that the settings name, complete enough to serve.
+
+    Raises SettingsError with everything that is missing.
+    """
+    settings = read(environment(Path.cwd()))
+    needed = {"DAYMARK_DATABASE_URL": settings.database_url, "DAYMARK_JWT_SECRET": settings.jwt_secret}
+    missing = [f"{name} is not set" for name, value in needed.items() if value is None]
+    if missing:
+        raise SettingsError("\n".join([*missing, "for a trial that needs neither: daymark dev"]))
+    return Installation(settings, embedded=False)
 
 
 def export(settings: Settings) -> None:

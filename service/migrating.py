@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
@@ -61,18 +61,15 @@ class Entry(Struct, frozen=True):
     applied: bool
 
 
-def up(url: str) -> list[str]:
+def up(url: str, folder: Path = FOLDER) -> list[str]:
     """Apply what is pending at `url` (the administrator's), then make the months ahead. Give the names applied.
 
     Raises MigrationError; what was applied before the failing one stays.
     """
     with _locked(url) as (connection, backend):
-        _check_rights(connection)
-        pending = backend.to_apply(_read())
+        pending = backend.to_apply(_read(folder))
         for migration in pending:
-            with _explained(migration):
-                _atomically(migration)
-                backend.apply_one(migration, mark=not migration.use_transactions)
+            _run(backend, migration, "apply")
         connection.execute("set lock_timeout = '5s'")
         connection.execute(
             "call app.add_partitions("
@@ -82,28 +79,26 @@ def up(url: str) -> list[str]:
         return [migration.id for migration in pending]
 
 
-def down(url: str, steps: int | None) -> list[str]:
+def down(url: str, steps: int | None, folder: Path = FOLDER) -> list[str]:
     """Roll back the newest `steps` migrations at `url`, or all of them for None. Give the names rolled back.
 
     Raises MigrationError, and rolls nothing back, where one of them has no rollback.
     """
     with _locked(url) as (_, backend):
-        newest = backend.to_rollback(_read())[:steps]
+        newest = backend.to_rollback(_read(folder))[:steps]
         for migration in newest:
             if not _rollback_file(migration).is_file():
                 raise MigrationError(f"{migration.id} has no rollback")
         for migration in newest:
-            with _explained(migration):
-                _atomically(migration)
-                backend.rollback_one(migration)
+            _run(backend, migration, "rollback")
         return [migration.id for migration in newest]
 
 
-def status(url: str) -> list[Entry]:
+def status(url: str, folder: Path = FOLDER) -> list[Entry]:
     """List every migration of this release, oldest first, and whether it has been applied at `url`."""
     with _locked(url) as (_, backend):
-        pending = {migration.id for migration in backend.to_apply(_read())}
-        return [Entry(migration.id, migration.id not in pending) for migration in _read()]
+        pending = {migration.id for migration in backend.to_apply(_read(folder))}
+        return [Entry(migration.id, migration.id not in pending) for migration in _read(folder)]
 
 
 def new(name: str, folder: Path = FOLDER) -> list[Path]:
@@ -117,7 +112,7 @@ def new(name: str, folder: Path = FOLDER) -> list[Path]:
     stem = f"{max(numbers, default=0) + 1:04}.{name}"
     paths = [folder / f"{stem}.sql", folder / f"{stem}.rollback.sql"]
     for path in paths:
-        path.write_text(NEW_MIGRATION)
+        path.write_text(NEW_MIGRATION, "utf-8")
     return paths
 
 
@@ -125,7 +120,12 @@ def new(name: str, folder: Path = FOLDER) -> list[Path]:
 def _locked(url: str) -> Iterator[tuple[psycopg.Connection[Any], Any]]:
     """Connect, and keep every other run out until done."""
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        connected = psycopg.connect(url, autocommit=True, connect_timeout=10)
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:  # the latter: an URL that libpq does not take
+        raise MigrationError(f"cannot reach the database: {_first_line(error)}") from error
+    try:
+        with connected as connection:
+            _check_rights(connection)
             _wait_for_lock(connection)
             # Not `if not exists`, which warns: a notice on every run would hide the one that matters.
             if connection.execute("select to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):
@@ -134,8 +134,19 @@ def _locked(url: str) -> Iterator[tuple[psycopg.Connection[Any], Any]]:
                 # We hold the advisory lock, so whoever left a lock row is gone.
                 backend.break_lock()
                 yield connection, backend
-    except psycopg.OperationalError as error:
-        raise MigrationError(f"cannot reach the database: {_first_line(error)}") from error
+    except (psycopg.Error, BadMigration, OSError) as error:
+        raise MigrationError(_first_line(error)) from error
+
+
+def _check_rights(connection: psycopg.Connection[Any]) -> None:
+    row = connection.execute(
+        "select rolsuper or (rolbypassrls and rolcreaterole and pg_has_role(datdba, 'usage'))"
+        " from pg_roles, pg_database where rolname = current_user and datname = current_database()"
+    ).fetchone()
+    if row != (True,):
+        # FORCE ROW LEVEL SECURITY binds the owner too, and months are moved out of the default partition for all; and
+        # to revoke a database's rights from everybody only warns whoever does not own it.
+        raise MigrationError("migrations need a superuser, or the database's owner with BYPASSRLS and CREATEROLE")
 
 
 def _wait_for_lock(connection: psycopg.Connection[Any]) -> None:
@@ -152,30 +163,28 @@ def _yoyo_url(url: str) -> str:
     return urlunsplit(("postgresql+psycopg", parts.netloc, parts.path, query, ""))
 
 
-def _check_rights(connection: psycopg.Connection[Any]) -> None:
-    row = connection.execute(
-        "select rolsuper or (rolbypassrls and rolcreaterole) from pg_roles where rolname = current_user"
-    ).fetchone()
-    if row != (True,):
-        # FORCE ROW LEVEL SECURITY binds the owner too, and months are moved out of the default partition for all.
-        raise MigrationError("migrations need a role that is a superuser, or has BYPASSRLS and CREATEROLE")
+def _read(folder: Path) -> Any:
+    return yoyo.read_migrations(str(folder))
 
 
-def _read() -> Any:
-    return yoyo.read_migrations(str(FOLDER))
+def _run(backend: Any, migration: Any, direction: Literal["apply", "rollback"]) -> None:
+    """Apply a migration or roll it back, and book that, in one transaction.
 
-
-def _atomically(migration: Any) -> None:
-    """Make one transaction of a migration and its entry in the book.
-
-    A file that must run outside a transaction (`-- transactional: false`) stays as yoyo reads it.
+    A file that must run outside a transaction (`-- transactional: false`) stays as yoyo reads it, and is booked after.
+    yoyo's own apply_one also logs who ran it and where, and fails where the system has no name for that user.
     """
-    migration.load()
-    if migration.use_transactions:
-        # The whole file as one query, as psql would send it, and not cut up by a parser that guesses at quotes.
-        rollback = _rollback_file(migration)
-        whole = MigrationStep(0, migration.source, rollback.read_text() if rollback.is_file() else None)
-        migration.steps = [whole, _Booked(migration)]
+    with _explained(migration), backend.copy() as alone:
+        migration.load()
+        booked = _Booked(migration)
+        if migration.use_transactions:
+            # The whole file as one query, as psql would send it, and not cut up by a parser that guesses at quotes.
+            rollback = _rollback_file(migration)
+            whole = MigrationStep(0, migration.source, rollback.read_text("utf-8") if rollback.is_file() else None)
+            migration.steps = [whole, booked]
+        migration.process_steps(alone, direction)
+        if not migration.use_transactions:
+            with alone.transaction():
+                getattr(booked, direction)(alone)
 
 
 class _Booked(MigrationStep):  # type: ignore[misc]  # yoyo is not typed

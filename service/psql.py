@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -40,14 +41,20 @@ async def find_context(admin_url: str, tenant: str, email: str | None) -> Contex
 def run(url: str, context: Context, arguments: Sequence[str]) -> int:
     """Run psql as the service's role inside `context`, read-only, and give its exit status."""
     program = shutil.which("psql") or str(embedded.binary("psql"))
-    connection: dict[str, Any] = conninfo_to_dict(url)
+    try:
+        connection: dict[str, Any] = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise PsqlError(f"psql does not take DAYMARK_DATABASE_URL: {str(error).strip()}") from error
     settings = {
         "app.tenant_id": context.tenant_id,
         "app.user_id": context.user_id,
         "app.role": context.role,
         "default_transaction_read_only": "on",
     }
-    environment = os.environ | {"PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in settings.items())}
+    # Options of the URL's own would win over PGOPTIONS: ours are put after them.
+    given = str(connection.pop("options", ""))
+    options = " ".join([given, *(f"-c {name}={value}" for name, value in settings.items())])
+    environment = os.environ | {"PGOPTIONS": options}
     # Not on the command line, where every user of the machine could read it.
     password = connection.pop("password", None)
     if password is not None:
@@ -60,16 +67,13 @@ def run(url: str, context: Context, arguments: Sequence[str]) -> int:
         f"--set=PROMPT2={prompt}%R%x%# ",
         *arguments,
     ]
-    # Ctrl-C is psql's: it cancels a query there, and must not end us, who keep the database.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C is psql's: it cancels a query there, and must not end us, who keep the database. Not SIG_IGN, which psql
+    # would inherit.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         # The arguments are those of the person who runs us, and no shell sees them.
-        return subprocess.run(command, env=environment, check=False, preexec_fn=_interruptible).returncode  # noqa: S603
+        return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
     except OSError as error:
         raise PsqlError(f"cannot run psql: {error.strerror}") from error
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _interruptible() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

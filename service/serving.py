@@ -1,16 +1,21 @@
 """Serving HTTP: what `daymark serve` and `daymark dev` run."""
 
+import multiprocessing
+import os
+import signal
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from multiprocessing import connection
 
 import asyncpg
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from litestar.types import ASGIApp
 
 from service import logs
 from service.database import CONNECT_TIMEOUT
@@ -45,33 +50,61 @@ def serve(found: Installation, host: str, port: int, workers: int, when_ready: C
         log_level=LogLevels.warning,  # its start and stop are told by the command, its access log by front.py
         log_dictconfig=logs.configuration(found.settings.log),
     )
+    hang_up = signal.getsignal(signal.SIGHUP)
+
+    def heed_hang_up() -> None:
+        # A closed terminal ends it as SIGTERM does (under nohup it does not); Granian would load the application anew.
+        signal.signal(signal.SIGHUP, hang_up if hang_up is signal.SIG_IGN else signal.getsignal(signal.SIGTERM))
+
+    server.on_startup(heed_hang_up)
     threading.Thread(target=_tell, args=(host, port, when_ready), daemon=True).start()
-    server.serve()
+    # Not Granian's own loader, which imports from the working folder first and fails where that is a package.
+    server.serve(target_loader=_make_application, wrap_loader=False)
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise ServingError unless `port` can be listened on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServingError(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
-            ) from error
+def _make_application() -> ASGIApp:
+    """Make the application in a worker process, which does not outlive the server, even if that is killed."""
+    os.setpgid(0, 0)  # Ctrl-C is the server's to act upon, which then tells its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until the loop has its own: the server's would do nothing here
+    from service.app import from_environment  # noqa: PLC0415 - no other command needs it
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    return from_environment()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        # At once: this process holds the port, and by inheritance the embedded database's lock.
+        os._exit(1)
+
+
+def find_address(host: str, port: int) -> str:
+    """Give the IP address that `host` names. Raises ServingError unless `port` can be listened on there."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # Of localhost's two, the one that everybody tries.
+        family, kind, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:  # a name may be none that DNS takes
+        reason = getattr(error, "strerror", None) or error
+        raise ServingError(f"cannot listen on {host}:{port}: {reason}; choose another with --port") from error
+    return str(address[0])
 
 
 async def check_role(url: str) -> None:
     """Raise ServingError where the database is away, or where the role at `url` could pass the wall."""
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT, command_timeout=CONNECT_TIMEOUT)
+        database = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT, command_timeout=CONNECT_TIMEOUT)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
         raise ServingError(f"cannot reach the database: {str(error) or type(error).__name__}") from error
     try:
-        dangers = [row["danger"] for row in await connection.fetch(LIST_ROLE_DANGERS.plain)]
+        dangers = [row["danger"] for row in await database.fetch(LIST_ROLE_DANGERS.plain)]
     finally:
-        await connection.close(timeout=CONNECT_TIMEOUT)
+        await database.close(timeout=CONNECT_TIMEOUT)
     if dangers:
         raise ServingError(f"this role could pass the wall between tenants: {'; '.join(dangers)}")
 

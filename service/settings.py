@@ -1,8 +1,11 @@
 """The settings: one frozen struct, read once from the environment and a `.env` file."""
 
 import os
+import re
 import secrets
+import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -15,6 +18,7 @@ LogFormat = Literal["text", "json"]
 T = TypeVar("T")
 
 SHORTEST_SECRET = 32  # bytes: RFC 7518, 3.2 asks HS256 for a key no shorter than its hash
+LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class SettingsError(Exception):
@@ -57,9 +61,15 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """Give the process's environment over what `.env` in `directory` says (the environment wins)."""
-    kept = {name: value for name, value in dotenv_values(directory / ".env").items() if value is not None}
-    return kept | dict(os.environ)
+    """Give the process's environment over what `.env` in `directory` says (the environment wins).
+
+    Raises SettingsError where that file cannot be read.
+    """
+    try:
+        kept = dotenv_values(directory / ".env", encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f".env cannot be read: {error}") from error
+    return {name: value for name, value in kept.items() if value is not None} | dict(os.environ)
 
 
 def read(variables: Mapping[str, str]) -> Settings:
@@ -84,23 +94,44 @@ def read(variables: Mapping[str, str]) -> Settings:
 
 
 def kept_secret(directory: Path, name: str) -> Secret:
-    """Give the secret called `name` that `directory` keeps; made on first use, readable to its owner only."""
+    """Give the secret called `name` that `directory` keeps; made on first use, readable to its owner only.
+
+    Raises SettingsError where that file holds no secret.
+    """
     path = directory / name
+    if not path.exists():
+        # Written beside, then linked: nobody sees it half written, and of two processes that find none, one wins.
+        handle, fresh = tempfile.mkstemp(prefix=f"{name}.", dir=directory)  # its mode is 0600
+        try:
+            with os.fdopen(handle, "w") as file:
+                if os.geteuid() == 0:  # the folder may be another's, who shall be able to read it, too
+                    os.fchown(handle, directory.stat().st_uid, directory.stat().st_gid)
+                file.write(secrets.token_urlsafe(48) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(fresh, path)
+        finally:
+            Path(fresh).unlink()
     try:
-        # O_EXCL: of two processes that find none, one makes it and the other reads that one.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return Secret(path.read_text().strip())
-    with os.fdopen(handle, "w") as file:
-        secret = secrets.token_urlsafe(48)
-        file.write(secret + "\n")
-    return Secret(secret)
+        return _secret(path.read_text().strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: expected {error}; remove it, and another is made") from error
 
 
 def _postgres_url(text: str) -> Secret:
-    scheme = urlsplit(text).scheme
-    if scheme not in {"postgres", "postgresql"}:
-        raise ValueError("a URL that begins with postgresql://")
+    # What is wrong is never repeated: it may hold a password.
+    expected = "postgresql://role:password@host:5432/database, with %2F for / and the like in a password"
+    try:
+        parts = urlsplit(text)
+        for host in parts.netloc.rpartition("@")[2].split(","):
+            urlsplit(f"//{host}").port  # noqa: B018 - raises for what is no port
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if parts.scheme not in {"postgres", "postgresql"} or LONE_PERCENT.search(text):
+        raise ValueError(expected)
     return Secret(text)
 
 

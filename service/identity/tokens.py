@@ -18,7 +18,7 @@ ALGORITHM = "HS256"
 LONGEST_TOKEN = 8 * 1024  # bytes
 LONGEST_LIFE = timedelta(hours=24)
 LAST_SECOND = 253_402_300_799  # of year 9999
-TYPES = {None, "jwt", "at+jwt"}
+TYPES = {"jwt", "at+jwt"}
 
 SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 UUID_SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -113,8 +113,8 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
 def _check_header(header: dict[str, Any]) -> None:
     if header.get("alg") != ALGORITHM:
         raise InvalidToken("The token is signed with an algorithm that is not accepted")
-    kind = header.get("typ")
-    if (kind.lower() if isinstance(kind, str) else kind) not in TYPES:
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in TYPES:
         raise InvalidToken("The token is of another type")
     # RFC 7515, 4.1.11: what we do not understand and is marked critical must be refused; we understand no extension.
     # The others bring or point at a key of the sender's own choosing.

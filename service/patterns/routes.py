@@ -5,15 +5,30 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIType
+from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from service.bodies import StrictBody
 from service.caller import Caller
-from service.errors import InvalidRequest, NotFound, Wrong
+from service.errors import (
+    BodyTooLarge,
+    Internal,
+    InvalidRequest,
+    InvalidToken,
+    MalformedBody,
+    NoData,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    UnknownTenant,
+    UnsupportedMediaType,
+    Wrong,
+)
 from service.fallback import EXCUSABLE, Handling, Reason
 from service.guards import require_caller, require_known_parameters
 from service.identity.bearer import identify
+from service.openapi import BEARER, BEARER_OR_NOBODY, DescribedOperation, LenientOperation, problems
 from service.patterns.analysis import Averages, Day, Insight, Pattern, PatternDay, SignificantTrend, Trends, analyse
 from service.patterns.sample import sample_days
 from service.patterns.story import Stored, delete_day, find_pattern, store_days
@@ -36,6 +51,9 @@ class GivenDay(Day, frozen=True, forbid_unknown_fields=True):
     """The scores of one day, 0 to 100 each; `date` is by the person's own calendar, and not in the future."""
 
 
+# To Python these are strings: see _as_date.
+DATE = {"one_of": None, "type": OpenAPIType.STRING, "format": OpenAPIFormat.DATE}
+
 GivenDays = GivenDay | Annotated[list[GivenDay], Meta(min_length=1, max_length=1_000)]
 
 
@@ -46,25 +64,51 @@ class PatternsController(Controller):
     guards = (require_known_parameters,)
     tags = ("Patterns",)
 
-    @get("/")
+    @get(
+        "/",
+        security=BEARER_OR_NOBODY,
+        operation_class=LenientOperation,
+        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NoData, Internal, Unavailable),
+    )
     async def get_patterns(
         self,
         request: Request[Any, Any, Any],
         days: Annotated[int, QueryParameter(ge=1, le=90, description="How many days the window has")] = 7,
-        until: Annotated[dt.date | None, QueryParameter(description="Its last day; today, if not given")] = None,
+        until: Annotated[
+            str | None, QueryParameter(description="Its last day; today, if not given", schema_extra=DATE)
+        ] = None,
     ) -> Response[PatternsAnswer]:
         """Read the patterns of the last days."""
+        last_day = None if until is None else _as_date(until, "until")
         runtime, now = runtime_of(request), time_of(request)
         handling = Handling(request, runtime.settings)
         try:
             caller = identify(request, runtime.tokens, now)
-            pattern = await find_pattern(runtime.database, caller, now, days, until)
+            pattern = await find_pattern(runtime.database, caller, now, days, last_day)
         except EXCUSABLE as problem:
             reason = handling.excuse(problem)
-            return handling.sample(_answer(analyse(sample_days(days, until or now.date())), reason), problem)
+            return handling.sample(_answer(analyse(sample_days(days, last_day or now.date())), reason), problem)
         return Response(_answer(pattern, None), headers=handling.headers | {"Cache-Control": "private, no-cache"})
 
-    @post("/", dto=StrictBody, return_dto=None, guards=[require_caller])
+    @post(
+        "/",
+        dto=StrictBody,
+        return_dto=None,
+        guards=[require_caller],
+        security=BEARER,
+        operation_class=DescribedOperation,
+        responses=problems(
+            InvalidRequest,
+            MalformedBody,
+            Unauthenticated,
+            InvalidToken,
+            UnknownTenant,
+            BodyTooLarge,
+            UnsupportedMediaType,
+            Internal,
+            Unavailable,
+        ),
+    )
     async def post_patterns(self, request: Request[Caller, Any, Any], data: JSONBody[GivenDays]) -> Stored:
         """Store one day, or up to 1,000: all of them or none. The same day again replaces it."""
         database, now = runtime_of(request).database, time_of(request)
@@ -72,17 +116,28 @@ class PatternsController(Controller):
             return await store_days(database, request.user, now, data)
         return await store_days(database, request.user, now, [data], pointer="/date")
 
-    @delete("/{day:str}", guards=[require_caller])
-    async def delete_pattern(self, request: Request[Caller, Any, Any], day: FromPath[str]) -> None:
+    @delete(
+        "/{day:str}",
+        guards=[require_caller],
+        security=BEARER,
+        operation_class=DescribedOperation,
+        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NotFound, Internal, Unavailable),
+    )
+    async def delete_pattern(
+        self, request: Request[Caller, Any, Any], day: Annotated[str, PathParameter(schema_extra=DATE)]
+    ) -> None:
         """Delete one day."""
-        try:
-            date = msgspec.convert(day, dt.date)
-        except msgspec.ValidationError as error:
-            raise InvalidRequest(
-                errors=[Wrong(f"Expected a day such as 2026-11-22, got {day!r}", parameter="day")]
-            ) from error
-        if not await delete_day(runtime_of(request).database, request.user, date):
+        if not await delete_day(runtime_of(request).database, request.user, _as_date(day, "day")):
             raise NotFound
+
+
+def _as_date(text: str, parameter: str) -> dt.date:
+    """Parse a date of the URL, where Litestar would take "null" for none given."""
+    try:
+        return msgspec.convert(text, dt.date)
+    except msgspec.ValidationError as error:
+        wrong = Wrong(f"Expected a day such as 2026-11-22, got {text!r}", parameter=parameter)
+        raise InvalidRequest(errors=[wrong]) from error
 
 
 def _answer(pattern: Pattern, reason: Reason | None) -> PatternsAnswer:

@@ -10,9 +10,26 @@ from msgspec import Struct, field
 
 from service.caller import Caller
 from service.conditional import respond
+from service.errors import (
+    Internal,
+    InvalidRequest,
+    InvalidToken,
+    NoData,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from service.fallback import EXCUSABLE, Handling, Reason
 from service.guards import require_caller, require_known_parameters
 from service.identity.bearer import identify
+from service.openapi import (
+    BEARER,
+    BEARER_OR_NOBODY,
+    NOT_MODIFIED,
+    ConditionalOperation,
+    DescribedOperation,
+    problems,
+)
 from service.patterns.analysis import analyse
 from service.patterns.sample import sample_days
 from service.recommendations.rules import recommend
@@ -41,7 +58,12 @@ class RecommendationsController(Controller):
     guards = (require_known_parameters,)
     tags = ("Recommendations",)
 
-    @get("/")
+    @get(
+        "/",
+        security=BEARER_OR_NOBODY,
+        operation_class=ConditionalOperation,
+        responses=NOT_MODIFIED | problems(InvalidRequest, Unauthenticated, InvalidToken, NoData, Internal, Unavailable),
+    )
     async def get_recommendations(self, request: Request[Any, Any, Any]) -> Response[RecommendationsAnswer]:
         """Read the recommendations of the last hour, or have new ones made."""
         runtime, now = runtime_of(request), time_of(request)
@@ -57,7 +79,14 @@ class RecommendationsController(Controller):
         caching = f"private, max-age={left}" if left > 0 else "no-store"
         return respond(request, _answer(batch, None), handling.headers | {"Cache-Control": caching})
 
-    @post("/{recommendation_id:uuid}/viewed", guards=[require_caller], status_code=200)
+    @post(
+        "/{recommendation_id:uuid}/viewed",
+        guards=[require_caller],
+        status_code=200,
+        security=BEARER,
+        operation_class=DescribedOperation,
+        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NotFound, Internal, Unavailable),
+    )
     async def post_viewed(
         self, request: Request[Caller, Any, Any], recommendation_id: FromPath[UUID]
     ) -> Recommendation:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from service.caller import Caller
 from service.database import Database
-from service.errors import NotFound, Problem, Unavailable
+from service.errors import NotFound, Unavailable
 from service.patterns.analysis import Pattern
 from service.patterns.story import find_pattern
 from service.queries import LIST_FRESH_RECOMMENDATIONS, SAVE_RECOMMENDATIONS, SAVE_VIEWED
@@ -93,9 +93,11 @@ class Recommender(Struct, frozen=True):
         batch = make_batch(self.engine.name, advice, pattern, now, now + self.life)
         try:
             return await self._keep(caller, now, batch)
-        except (Unavailable, Problem) as error:
+        except Unavailable as error:
             log.warning("recommendations not kept: %r", error.__cause__ or error)
-            return msgspec.structs.replace(batch, expires_at=now)
+        except Exception:
+            log.exception("recommendations not kept", extra={"engine": self.engine.name})
+        return msgspec.structs.replace(batch, expires_at=now)
 
     async def _find_kept(self, caller: Caller, now: dt.datetime) -> Batch | None:
         rows = msgspec.convert(

@@ -4,7 +4,7 @@
 -- emails      text[]       whose days
 -- days        integer      how many days, the last of them today by each person's own calendar
 -- now         timestamptz  what today is worked out from
--- uses        users_email_key, pattern_data_pkey (indexes)
+-- uses        pattern_data_pkey (an index, to find each person's newest day)
 -- returns     saved bigint : how many days are new
 --
 -- Only days after a person's newest are made, so what somebody changed or deleted since stays as they left it.

@@ -11,25 +11,45 @@
 -- data_points      jsonb[]      one for each id
 -- returns          id uuid : one row for each that was saved; none where another batch bears the same instant
 
-insert into app.user_recommendations (
-    tenant_id, user_id, generated_at, engine, based_on, id, recommendation, reasoning, data_point, position
+with batch as (
+    select
+        :'tenant_id'::uuid as tenant_id,
+        :'user_id'::uuid as user_id,
+        :'generated_at'::timestamptz as generated_at,
+        :'engine'::text as engine,
+        :'based_on'::jsonb as based_on,
+        given.*
+    from unnest(
+        :'ids'::uuid[],
+        :'recommendations'::text[],
+        :'reasonings'::text[],
+        :'data_points'::jsonb[]
+    ) with ordinality as given (id, recommendation, reasoning, data_point, position)
+),
+
+-- Of two batches of one instant the one that gets its first row in is kept, and whole: the other may be the longer one.
+first as (
+    insert into app.user_recommendations (
+        tenant_id, user_id, generated_at, engine, based_on, id, recommendation, reasoning, data_point, position
+    )
+    select tenant_id, user_id, generated_at, engine, based_on, id, recommendation, reasoning, data_point, position
+    from batch
+    where position = 1
+    on conflict (tenant_id, user_id, generated_at, position) do nothing
+    returning id
+),
+
+others as (
+    insert into app.user_recommendations (
+        tenant_id, user_id, generated_at, engine, based_on, id, recommendation, reasoning, data_point, position
+    )
+    select tenant_id, user_id, generated_at, engine, based_on, id, recommendation, reasoning, data_point, position
+    from batch
+    where position > 1
+      and exists (select from first)
+    returning id
 )
-select
-    :'tenant_id'::uuid,
-    :'user_id'::uuid,
-    :'generated_at'::timestamptz,
-    :'engine'::text,
-    :'based_on'::jsonb,
-    given.id,
-    given.recommendation,
-    given.reasoning,
-    given.data_point,
-    given.position
-from unnest(
-    :'ids'::uuid[],
-    :'recommendations'::text[],
-    :'reasonings'::text[],
-    :'data_points'::jsonb[]
-) with ordinality as given (id, recommendation, reasoning, data_point, position)
-on conflict (tenant_id, user_id, generated_at, position) do nothing
-returning id;
+
+select id from first
+union all
+select id from others;

@@ -1,0 +1,293 @@
+"""Recommendations, kept for an hour: made when they are missed, and with no connection held meanwhile."""
+
+import asyncio
+import time
+from datetime import date, timedelta
+from uuid import uuid4
+
+import pytest
+
+from service import embedded
+from service.caller import Caller
+from service.database import Connection, Database
+from service.errors import NoData, NotFound, Unavailable
+from service.patterns.analysis import Day, Pattern
+from service.patterns.story import find_pattern, store_days
+from service.recommendations.advice import Advice, DataPoint
+from service.recommendations.rules import GENERAL_ADVICE
+from service.recommendations.story import BasedOn, Batch, Recommender
+from tests.conftest import NOW, Clock, MakeCaller, run_as_admin
+
+LIFE = timedelta(hours=1)
+DAY = Day(date(2026, 11, 22), 60, 70, 81)
+
+
+class Scripted:
+    """An engine that does as it is told, and counts how often it was asked."""
+
+    name = "scripted"
+
+    def __init__(self, *sizes: int, error: Exception | None = None, text: str = "Rest") -> None:
+        self.sizes = list(sizes)
+        self.error = error
+        self.text = text
+        self.asked: list[Pattern] = []
+        self.released = asyncio.Event()
+        self.released.set()
+
+    async def advise(self, pattern: Pattern) -> list[Advice]:
+        self.asked.append(pattern)
+        size = self.sizes.pop(0) if self.sizes else 5
+        await self.released.wait()
+        if self.error is not None:
+            raise self.error
+        point = DataPoint("energy", "average", pattern.averages.energy)
+        return [Advice(f"{self.text} {size}.{number}", "It helps. It does.", point) for number in range(1, size + 1)]
+
+
+@pytest.fixture
+async def person(database: Database, caller: Caller) -> Caller:
+    """Give somebody with a day recorded."""
+    await store_days(database, caller, NOW, [DAY])
+    return caller
+
+
+def texts(batch: Batch) -> list[str]:
+    return [each.recommendation for each in batch.recommendations]
+
+
+async def count_kept(admin: Connection, caller: Caller) -> int:
+    kept = await admin.fetchval("select count(*) from app.user_recommendations where user_id = $1", caller.user_id)
+    return int(kept)
+
+
+async def test_what_was_made_is_kept_for_its_hour_to_the_second(database: Database, person: Caller) -> None:
+    engine, clock = Scripted(5, 3), Clock()
+    recommender = Recommender(database, engine, LIFE)
+
+    made = await recommender.recommend(person, clock())
+    clock.advance(minutes=59, seconds=59.999999)
+    kept = await recommender.recommend(person, clock())
+    clock.advance(seconds=0.000001)
+    anew = await recommender.recommend(person, clock())
+
+    assert (made.cached, kept.cached, anew.cached) == (False, True, False)
+    assert kept.recommendations == made.recommendations
+    assert (kept.generated_at, kept.expires_at) == (NOW, NOW + LIFE)
+    assert (anew.generated_at, anew.expires_at) == (NOW + LIFE, NOW + 2 * LIFE)
+    assert made.based_on == kept.based_on == BasedOn(1, 60, 70, 81)
+    assert kept.recommendations[0].data_point == DataPoint("energy", "average", 60)
+    assert len(engine.asked) == 2
+
+
+async def test_a_newer_batch_of_three_is_not_mixed_with_the_five_before_it(database: Database, person: Caller) -> None:
+    engine, clock = Scripted(5, 3), Clock()
+    await Recommender(database, engine, LIFE).recommend(person, clock())
+    clock.advance(minutes=30)
+    # Half an hour is stale to this one, so that there are two batches younger than an hour.
+    await Recommender(database, engine, timedelta(minutes=30)).recommend(person, clock())
+
+    kept = await Recommender(database, engine, LIFE).recommend(person, clock())
+
+    assert texts(kept) == ["Rest 3.1", "Rest 3.2", "Rest 3.3"]
+    assert kept.generated_at == NOW + timedelta(minutes=30)
+    assert kept.cached
+
+
+@pytest.mark.parametrize("sizes", [(5, 5), (3, 5), (5, 3)])
+async def test_of_two_batches_made_at_one_instant_one_is_kept_and_both_answer_with_it(
+    sizes: tuple[int, int], database: Database, admin: Connection, person: Caller
+) -> None:
+    engine = Scripted(*sizes)
+    engine.released.clear()
+    recommender = Recommender(database, engine, LIFE)
+    both = [asyncio.create_task(recommender.recommend(person, NOW)) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while len(engine.asked) < 2:
+            await database.ping()
+    engine.released.set()
+
+    first, second = await asyncio.gather(*both)
+    kept = await recommender.recommend(person, NOW)
+
+    assert first.recommendations == second.recommendations == kept.recommendations
+    assert len(kept.recommendations) in sizes
+    assert await count_kept(admin, person) == len(kept.recommendations)
+    assert sorted([first.cached, second.cached]) == [False, True]
+
+
+@pytest.mark.parametrize("sizes", [(3, 5), (5, 3)])
+async def test_a_batch_is_kept_whole_or_not_at_all_while_another_of_its_instant_is_being_saved(
+    sizes: tuple[int, int], database: Database, admin: Connection, person: Caller
+) -> None:
+    """The first is saved but not committed when the second is."""
+    recommender = Recommender(database, Scripted(*sizes), LIFE)
+    async with admin.transaction():
+        await admin.execute(
+            """
+            insert into app.user_recommendations
+                (tenant_id, id, user_id, generated_at, position, engine, recommendation, reasoning, based_on)
+            select $1, gen_random_uuid(), $2, $3, position, 'other', 'Other ' || position, 'It is.',
+                '{"dataPoints": 1, "averageEnergy": 1, "averageFocus": 1, "averageFulfillment": 1}'
+            from generate_series(1, 3) as position
+            """,
+            person.tenant_id,
+            person.user_id,
+            NOW,
+        )
+        waiting = asyncio.create_task(recommender.recommend(person, NOW))
+        async with asyncio.timeout(5):
+            while not await admin.fetchval(
+                "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock'"
+                " and application_name = 'daymark' and datname = current_database()"
+            ):
+                assert not waiting.done()
+
+    assert texts(await waiting) == ["Other 1", "Other 2", "Other 3"]
+    assert await count_kept(admin, person) == 3
+
+
+async def test_fifty_people_waiting_on_a_slow_engine_hold_no_connection(
+    service_url: str, admin: Connection, make_caller: MakeCaller
+) -> None:
+    database = await Database.open(service_url, 2)
+    people = [await make_caller() for _ in range(50)]
+    await asyncio.gather(*(store_days(database, person, NOW, [DAY]) for person in people))
+    engine = Scripted()
+    engine.released.clear()
+    recommender = Recommender(database, engine, LIFE)
+    waiting = [asyncio.create_task(recommender.recommend(person, NOW)) for person in people]
+    async with asyncio.timeout(10):
+        while len(engine.asked) < 50:
+            await database.ping()
+
+    took = []
+    for person in people[:5]:
+        began = time.monotonic()
+        await find_pattern(database, person, NOW, 7)
+        took.append(time.monotonic() - began)
+    busy = await admin.fetchval(
+        "select count(*) from pg_stat_activity where application_name = 'daymark' and xact_start is not null"
+    )
+    engine.released.set()
+    batches = await asyncio.gather(*waiting)
+    await database.close()
+
+    assert min(took) < 0.2
+    assert busy == 0
+    assert all(len(batch.recommendations) == 5 for batch in batches)
+
+
+async def test_the_engine_is_given_the_last_seven_days(database: Database, person: Caller) -> None:
+    engine = Scripted()
+    days = [Day(date(2026, 11, 22) - timedelta(days=back), 10 + back, 20, 30) for back in range(10)]
+    await store_days(database, person, NOW, days)
+
+    await Recommender(database, engine, LIFE).recommend(person, NOW)
+
+    assert [day.energy for day in engine.asked[0].patterns] == [16, 15, 14, 13, 12, 11, 10]
+
+
+async def test_without_days_nothing_is_made(database: Database, caller: Caller) -> None:
+    engine = Scripted()
+
+    with pytest.raises(NoData):
+        await Recommender(database, engine, LIFE).recommend(caller, NOW)
+    assert engine.asked == []
+
+
+async def test_where_the_engine_fails_there_is_general_advice_that_is_not_kept(
+    database: Database, admin: Connection, person: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Scripted(error=RuntimeError("out of ideas"))
+
+    batch = await Recommender(database, engine, LIFE).recommend(person, NOW)
+
+    assert texts(batch) == [advice.recommendation for advice in GENERAL_ADVICE]
+    assert (batch.engine, batch.cached, batch.expires_at) == ("general", False, NOW)
+    assert await count_kept(admin, person) == 0
+    assert [(record.message, record.exc_info is not None) for record in caplog.records] == [("engine failed", True)]
+
+
+@pytest.mark.parametrize("given", [(6, "Rest"), (5, "x" * 500), (5, "a NUL \0"), (5, "half a pair \ud800")], ids=ascii)
+async def test_what_cannot_be_kept_is_given_all_the_same(
+    given: tuple[int, str], database: Database, admin: Connection, person: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    size, text = given
+    batch = await Recommender(database, Scripted(size, text=text), LIFE).recommend(person, NOW)
+
+    assert len(batch.recommendations) == size
+    assert (batch.cached, batch.expires_at) == (False, NOW)
+    assert await count_kept(admin, person) == 0
+    assert [record.message for record in caplog.records] == ["recommendations not kept"]
+
+
+async def test_where_the_database_went_away_while_they_were_made_they_are_given_all_the_same(
+    postgres: embedded.Server, own_database: str
+) -> None:
+    person = Caller(uuid4(), uuid4())
+    added = f"insert into app.tenants (tenant_id, slug, name) values ('{person.tenant_id}', 'acme', 'Acme')"
+    run_as_admin(postgres, own_database, added)
+    database = await Database.open(postgres.url("daymark_service", own_database), 2)
+    await store_days(database, person, NOW, [DAY])
+    engine = Scripted()
+    engine.released.clear()
+    recommender = Recommender(database, engine, LIFE)
+    waiting = asyncio.create_task(recommender.recommend(person, NOW))
+    async with asyncio.timeout(5):
+        while not engine.asked:
+            await database.ping()
+    run_as_admin(
+        postgres,
+        "postgres",
+        f"alter database {own_database} allow_connections false",
+        f"select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{own_database}'",
+    )
+    engine.released.set()
+
+    batch = await waiting
+    with pytest.raises(Unavailable):
+        await recommender.recommend(person, NOW)
+    await database.close()
+
+    assert len(batch.recommendations) == 5
+    assert (batch.cached, batch.expires_at) == (False, NOW)
+
+
+async def test_an_engine_without_advice_gives_none(database: Database, person: Caller) -> None:
+    batch = await Recommender(database, Scripted(0), LIFE).recommend(person, NOW)
+
+    assert batch.recommendations == []
+
+
+async def test_seen_counts_the_first_time_only(database: Database, person: Caller) -> None:
+    recommender, clock = Recommender(database, Scripted(), LIFE), Clock()
+    which = (await recommender.recommend(person, clock())).recommendations[2]
+    assert (which.viewed, which.viewed_at) == (False, None)
+
+    clock.advance(minutes=5)
+    first = await recommender.mark_viewed(person, clock(), which.id)
+    clock.advance(minutes=5)
+    second = await recommender.mark_viewed(person, clock(), which.id)
+    kept = await recommender.recommend(person, clock())
+
+    assert (first.viewed, first.viewed_at) == (True, NOW + timedelta(minutes=5))
+    assert first.data_point == DataPoint("energy", "average", 60)
+    assert second == first
+    assert kept.recommendations[2] == first
+    assert [each.viewed for each in kept.recommendations] == [False, False, True, False, False]
+
+
+async def test_what_another_was_given_is_not_there(
+    database: Database, person: Caller, stranger: Caller, make_caller: MakeCaller
+) -> None:
+    recommender = Recommender(database, Scripted(), LIFE)
+    which = (await recommender.recommend(person, NOW)).recommendations[0].id
+
+    for other in (stranger, await make_caller(person), await make_caller(person, role="admin")):
+        with pytest.raises(NotFound):
+            await recommender.mark_viewed(other, NOW, which)
+    with pytest.raises(NotFound):
+        await recommender.mark_viewed(person, NOW, uuid4())
+
+    assert (await recommender.recommend(person, NOW)).recommendations[0].viewed is False

@@ -1,0 +1,86 @@
+import re
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.settings import Settings, SettingsError
+
+GETS = ["/api/insights/patterns", "/api/insights/recommendations", "/health/live", "/health/ready", "/openapi.json"]
+ALLOWED = {
+    "/api/insights/patterns": "GET, HEAD, OPTIONS, POST",
+    "/api/insights/patterns/2026-11-22": "DELETE, OPTIONS",
+    "/api/insights/recommendations": "GET, HEAD, OPTIONS",
+    "/api/insights/recommendations/00000000-0000-4000-8000-000000000000/viewed": "OPTIONS, POST",
+    "/health/live": "GET, HEAD, OPTIONS",
+    "/health/ready": "GET, HEAD, OPTIONS",
+    "/openapi.json": "GET, HEAD, OPTIONS",
+    "/docs": "GET, HEAD, OPTIONS",
+    "/assets/swagger-ui.css": "GET, HEAD, OPTIONS",
+}
+
+
+@pytest.mark.parametrize(("path", "allowed"), ALLOWED.items())
+async def test_every_route_answers_options(client: httpx.AsyncClient, path: str, allowed: str) -> None:
+    response = await client.options(path)
+
+    assert response.status_code == 204
+    assert response.content == b""
+    assert response.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", [*GETS, "/docs", "/assets/swagger-ui.css"])
+async def test_every_get_answers_head(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.head(path)
+
+    assert response.status_code == 200
+    assert response.content == b""
+    assert int(response.headers["content-length"]) > 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/insights/patterns/2026-11-22", "/api/insights/recommendations/00000000-0000-4000-8000-000000000000/viewed"],
+)
+async def test_what_has_no_get_has_no_head(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.head(path)).status_code == 405
+
+
+async def test_the_openapi_document_has_every_route_and_method(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["title"] == "Daymark"
+    assert {path: sorted(item) for path, item in document["paths"].items()} == {
+        "/api/insights/patterns": ["get", "post"],
+        "/api/insights/patterns/{day}": ["delete"],
+        "/api/insights/recommendations": ["get"],
+        "/api/insights/recommendations/{recommendation_id}/viewed": ["post"],
+        "/health/live": ["get"],
+        "/health/ready": ["get"],
+    }
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+async def test_the_docs_load_nothing_from_elsewhere(client: httpx.AsyncClient, path: str) -> None:
+    response = await client.get(path)
+    loaded = re.findall(r"""(?:src|href)=["']([^"']*)["']""", response.text)
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert sorted(loaded) == [
+        "/assets/swagger-ui-bundle.js",
+        "/assets/swagger-ui-standalone-preset.js",
+        "/assets/swagger-ui.css",
+        "data:,",
+    ]
+    for address in loaded:
+        if address.startswith("/"):
+            assert (await client.get(address)).status_code == 200
+
+
+@pytest.mark.parametrize("missing", ["database_url", "jwt_secret"])
+def test_no_application_without_a_database_and_a_secret(settings: Settings, missing: str) -> None:
+    given = {name: getattr(settings, name) for name in ("database_url", "jwt_secret")} | {missing: None}
+    with pytest.raises(SettingsError, match="DAYMARK_DATABASE_URL and DAYMARK_JWT_SECRET: expected both"):
+        create_app(Settings(**given))

@@ -1,0 +1,93 @@
+"""Where a command works: the database that the settings name, or else the embedded one."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.embedded import EmbeddedError
+from service.installation import embedded_installation, installation, production
+from service.settings import SettingsError
+
+URL = "postgresql://daymark_service@db.example/daymark"
+ADMIN_URL = "postgresql://postgres@db.example/daymark"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder, with nothing set."""
+    for name in ("DATABASE_URL", "ADMIN_DATABASE_URL", "JWT_SECRET", "LOG"):
+        monkeypatch.delenv(f"DAYMARK_{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_url_it_is_embedded_and_complete(folder: Path) -> None:
+    (folder / ".env").write_text("DAYMARK_LOG=json\n")
+    with installation(folder / "data", "a test") as found:
+        assert found.embedded
+        assert found.settings.log == "json"
+        for url, role in ((found.service_url, "daymark_service"), (found.admin_url, "postgres")):
+            assert url.startswith(f"postgresql://{role}@/daymark?host=")
+        with psycopg.connect(found.admin_url) as connection:
+            assert connection.execute("select current_database()").fetchone() == ("daymark",)
+        secret = found.jwt_secret
+    with installation(folder / "data", "a test") as again:
+        assert again.jwt_secret == secret
+    assert (folder / "data/jwt-secret").read_text() == f"{secret}\n"
+
+
+def test_a_secret_that_is_set_is_taken_and_none_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAYMARK_JWT_SECRET", "s" * 32)
+    with installation(folder / "data", "a test") as found:
+        assert found.jwt_secret == "s" * 32
+    assert not (folder / "data/jwt-secret").exists()
+
+
+def test_with_a_url_nothing_is_started(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAYMARK_DATABASE_URL", URL)
+    with installation(folder / "data", "a test") as found:
+        assert not found.embedded
+        assert found.service_url == URL
+        with pytest.raises(SettingsError, match="DAYMARK_ADMIN_DATABASE_URL is not set"):
+            _ = found.admin_url
+        with pytest.raises(SettingsError, match="DAYMARK_JWT_SECRET is not set"):
+            _ = found.jwt_secret
+    assert not (folder / "data").exists()
+
+
+def test_the_administrators_url_alone_names_a_database_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAYMARK_ADMIN_DATABASE_URL", ADMIN_URL)
+    with installation(folder / "data", "a test") as found:
+        assert not found.embedded
+        assert found.admin_url == ADMIN_URL
+        with pytest.raises(SettingsError, match="DAYMARK_DATABASE_URL is not set"):
+            _ = found.service_url
+    assert not (folder / "data").exists()
+
+
+def test_dev_is_embedded_whatever_is_set_and_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAYMARK_DATABASE_URL", URL)
+    with embedded_installation(folder / "data", "daymark dev", exclusive=True) as found:
+        assert found.embedded
+        assert "db.example" not in found.service_url
+        with (
+            pytest.raises(EmbeddedError, match="already in use by `daymark dev`"),
+            embedded_installation(folder / "data", "daymark dev", exclusive=True),
+        ):
+            pass
+
+
+def test_production_names_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError) as raised:
+        production()
+    assert str(raised.value).splitlines() == [
+        "DAYMARK_DATABASE_URL is not set",
+        "DAYMARK_JWT_SECRET is not set",
+        "for a trial that needs neither: daymark dev",
+    ]
+    monkeypatch.setenv("DAYMARK_DATABASE_URL", URL)
+    with pytest.raises(SettingsError, match=r"\ADAYMARK_JWT_SECRET is not set\n"):
+        production()
+    monkeypatch.setenv("DAYMARK_JWT_SECRET", "s" * 32)
+    assert production().service_url == URL

@@ -1,0 +1,447 @@
+"""Every file of sql/: its header is true, it runs unchanged in psql, and it finds its rows by an index."""
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from msgspec import Struct
+
+from service import embedded, queries
+from service.database import SERVER_SETTINGS, Connection, _prepare_connection
+from service.queries import LIST_FRESH_RECOMMENDATIONS, LIST_PATTERNS, Query, _number
+from tests.conftest import copy_database, run_as_admin
+
+FILES = sorted(path.relative_to(queries.FOLDER).with_suffix("").as_posix() for path in queries.FOLDER.rglob("*.sql"))
+QUERIES = {value.name: value for value in vars(queries).values() if isinstance(value, Query)}
+VERBS = {"find", "list", "save", "delete", "count"}
+
+TENANT = "00000000-0000-4000-8000-000000000007"
+USER = "00000000-0000-4000-8000-000000070003"
+BIG_TABLES = ("users", "pattern_data", "user_recommendations")
+
+# A realistic size: 50 tenants of 20 people each, 60 days and 10 batches of recommendations a person.
+FILL = (
+    """
+    create function pg_temp.id(number bigint) returns uuid language sql
+        return ('00000000-0000-4000-8000-' || lpad(number::text, 12, '0'))::uuid;
+
+    insert into app.tenants (tenant_id, slug, name)
+    select pg_temp.id(tenant), 'tenant-' || tenant, 'Tenant ' || tenant from generate_series(1, 50) as tenant;
+
+    insert into app.users (tenant_id, user_id, email)
+    select pg_temp.id(tenant), pg_temp.id(tenant * 10000 + person), format('p%s@t%s.test', person, tenant)
+    from generate_series(1, 50) as tenant, generate_series(1, 20) as person;
+
+    insert into app.pattern_data (tenant_id, user_id, date, energy, focus, fulfillment)
+    select tenant_id, user_id, date '2026-11-22' - back, back, 100 - back, 50
+    from app.users, generate_series(0, 59) as back;
+
+    insert into app.user_recommendations
+        (tenant_id, id, user_id, generated_at, position, engine, recommendation, reasoning, data_point, based_on)
+    select
+        tenant_id,
+        pg_temp.id(right(user_id::text, 12)::bigint * 1000 + back * 10 + position),
+        user_id,
+        timestamptz '2026-11-22 08:30Z' - interval '1 day' * back,
+        position,
+        'rules',
+        'Do ' || position,
+        'For a reason. And another.',
+        '{"metric": "energy", "statistic": "average", "value": 64}',
+        '{"dataPoints": 7, "averageEnergy": 64, "averageFocus": 70, "averageFulfillment": 80}'
+    from app.users, generate_series(0, 9) as back, generate_series(1, 5) as position;
+    """,
+    "call app.add_partitions('2026-01-01', '2027-12-01')",
+    "vacuum analyze",
+)
+
+# What each parameter is given, as psql takes it.
+VALUES = {
+    "tenant_id": TENANT,
+    "user_id": USER,
+    "tenant": "tenant-7",
+    "now": "2026-11-22 09:00:00+00",
+    "stale_before": "2026-11-22 08:00:00+00",
+    "generated_at": "2026-11-22 09:00:00+00",
+    "until": "",
+    "days": "7",
+    "date": "2026-11-22",
+    "dates": "{2026-11-22,2026-12-24}",
+    "energies": "{1,2}",
+    "focuses": "{3,4}",
+    "fulfillments": "{5,6}",
+    "id": "00000000-0000-4000-8000-000070003001",
+    "ids": "{00000000-0000-4000-8000-00000000000a,00000000-0000-4000-8000-00000000000b}",
+    "engine": "rules",
+    "based_on": '{"dataPoints": 7}',
+    "recommendations": "{Rest,Walk}",
+    "reasonings": "{Because,Therefore}",
+    "data_points": "{null,null}",
+    "slug": "a-new-one",
+    "name": "It's new",
+    "email": "P3@T7.test",
+    "emails": "{p3@t7.test,new@t7.test}",
+    "role": "member",
+    "roles": "{member,admin}",
+    "timezone": "Europe/Berlin",
+}
+OWN_VALUES = {"users/save_user": {"email": "new@t7.test"}}
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "uuid": UUID,
+    "text": str,
+    "date": date.fromisoformat,
+    "smallint": int,
+    "integer": int,
+    "bigint": int,
+    "boolean": lambda text: text in {"t", "true"},
+    "timestamptz": datetime.fromisoformat,
+    "jsonb": json.loads,
+}
+
+
+class Header(Struct):
+    """What a file's first comment promises."""
+
+    sentence: str
+    parameters: dict[str, str]
+    uses: list[str]
+    sorts: bool
+    returns: dict[str, str]
+    for_the_administrator: bool
+
+
+def text_of(name: str) -> str:
+    return (queries.FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def code_of(name: str) -> str:
+    """The file without its comments and strings."""
+    return re.sub(r"--[^\n]*|'[^']*'", "", text_of(name))
+
+
+def header_of(name: str) -> Header:
+    comment = text_of(name).partition("\n\n")[0]
+    lines = [line.removeprefix("--").removeprefix(" ") for line in comment.splitlines()]
+    entries: list[tuple[str, str]] = []
+    for line in lines[lines.index("") + 1 :]:
+        if line.startswith(" "):
+            entries[-1] = (entries[-1][0], f"{entries[-1][1]} {line.strip()}")
+        elif line == "":
+            break
+        else:
+            word, rest = re.split(r"\s{2,}", line, maxsplit=1)
+            entries.append((word, rest))
+    said = dict(entries)
+    uses, _, remark = said.pop("uses", "").partition("(")
+    returns = said.pop("returns").partition(" :")[0]
+    return Header(
+        sentence=" ".join(lines[: lines.index("")]),
+        parameters={word: rest.split()[0] for word, rest in said.items()},
+        uses=[index.strip() for index in uses.split(",") if index.strip()],
+        sorts="no sort" not in remark,
+        returns=dict(column.split() for column in returns.split(",")),
+        for_the_administrator="For the administrator" in comment,
+    )
+
+
+def parse(kind: str, text: str) -> object:
+    if kind.endswith("[]"):
+        element = PARSERS[kind.removesuffix("[]")]
+        return [None if each == "null" else element(each) for each in text.strip("{}").split(",")]
+    return PARSERS[kind](text)
+
+
+def role_of(name: str) -> str:
+    return "postgres" if header_of(name).for_the_administrator else "daymark_service"
+
+
+@pytest.fixture(scope="module")
+def filled(postgres: embedded.Server, template: str) -> Iterator[str]:
+    """Give a database of a realistic size, whose statistics are fresh."""
+    name = copy_database(postgres, template)
+    run_as_admin(postgres, name, *FILL)
+    yield name
+    run_as_admin(postgres, "postgres", f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def connections(postgres: embedded.Server, filled: str) -> AsyncIterator[dict[str, Connection]]:
+    """Give a connection of each role; the service's is in USER's context, inside a transaction that is rolled back."""
+    opened: dict[str, Connection] = {}
+    for role in ("postgres", "daymark_service"):
+        opened[role] = await asyncpg.connect(postgres.url(role, filled), server_settings=SERVER_SETTINGS)
+        await _prepare_connection(opened[role])
+        await opened[role].execute("begin")
+    await opened["daymark_service"].execute(
+        f"set local app.tenant_id = '{TENANT}'; set local app.user_id = '{USER}'; set local app.role = 'member'"
+    )
+    yield opened
+    for connection in opened.values():
+        await connection.execute("rollback")
+        await connection.close()
+
+
+def test_every_file_has_one_constant_named_after_it() -> None:
+    constants = {value.name: name for name, value in vars(queries).items() if isinstance(value, Query)}
+
+    assert sorted(constants) == FILES
+    assert constants == {file: file.rpartition("/")[2].upper() for file in FILES}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_named_by_verb_and_noun_and_its_first_line_is_a_sentence_with_that_verb(name: str) -> None:
+    subject, _, file = name.partition("/")
+    verb, _, noun = file.partition("_")
+
+    assert verb in VERBS
+    assert noun
+    assert re.fullmatch(r"[a-z]+", subject)
+    assert header_of(name).sentence.startswith(verb.capitalize() + " ")
+    assert header_of(name).sentence.endswith(".")
+    assert text_of(name).startswith("-- ")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_one_statement_in_lower_case_that_names_what_it_selects(name: str) -> None:
+    code = code_of(name)
+
+    assert code == code.lower()
+    assert not re.search(r"select\s+(\w+\.)?\*", code)
+    assert code.count(";") == 1
+    assert text_of(name).endswith(";\n")
+    assert "\t" not in text_of(name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_on_a_tenants_tables_names_its_tenant(name: str) -> None:
+    code = re.sub(r"--[^\n]*", "", text_of(name))
+    tables = set(re.findall(r"app\.(\w+)", code)) - {"tenants"}
+
+    # Row security alone would be as right and many times slower: the predicate is what prunes, and what an index needs.
+    named = code.count("tenant_id = :'tenant_id'") + code.count(":'tenant_id'::uuid") + code.count("(:'tenant_id',")
+    assert named >= (1 if tables else 0)
+    for inserted in re.findall(r"insert into app\.(?!tenants)\w+ \(([^)]*)\)", code):
+        assert "tenant_id" in inserted
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_a_header_says_what_prepare_says(name: str, connections: dict[str, Connection]) -> None:
+    header, query = header_of(name), QUERIES[name]
+    connection = connections["postgres"]
+    prepared = await connection.prepare(query.plain)
+
+    promised = {
+        word: await connection.fetchval("select $1::text::regtype::oid", kind)
+        for word, kind in (header.parameters.items())
+    }
+    assert {word: kind.oid for word, kind in zip(query.plain_parameters, prepared.get_parameters(), strict=True)} == (
+        promised
+    )
+    assert [
+        (column.name, await connection.fetchval("select format_type($1, null)", column.type.oid))
+        for column in prepared.get_attributes()
+    ] == [
+        (column, await connection.fetchval("select $1::text::regtype::text", kind))
+        for column, kind in header.returns.items()
+    ]
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_a_file_runs_unchanged_in_psql_and_gives_what_the_service_gets(
+    name: str, connections: dict[str, Connection], postgres: embedded.Server, filled: str
+) -> None:
+    header, query = header_of(name), QUERIES[name]
+    values = VALUES | OWN_VALUES.get(name, {})
+    own = [parse(header.parameters[word], values[word]) for word in query.plain_parameters]
+
+    ours = await connections[role_of(name)].fetch(query.plain, *own)
+    await connections[role_of(name)].execute("rollback")  # psql shall not wait for what we wrote
+    columns, theirs = run_in_psql(postgres.url(role_of(name), filled), name, header, values)
+
+    assert columns == list(header.returns)
+    # An id that the database makes is another one each time.
+    made = {"tenant_id", "user_id"} - set(header.parameters) if "/save_" in name else set()
+    assert [{word: value for word, value in row.items() if word not in made} for row in theirs] == [
+        {word: value for word, value in row.items() if word not in made} for row in ours
+    ]
+    assert theirs or name == "wall/list_role_dangers"
+
+
+def run_in_psql(
+    url: str, name: str, header: Header, values: dict[str, str]
+) -> tuple[list[str], list[dict[str, object]]]:
+    context = {"timezone": "UTC", "app.tenant_id": TENANT, "app.user_id": USER, "app.role": "member"}
+    run = subprocess.run(
+        [
+            embedded.binary("psql"),
+            url,
+            "--no-psqlrc",
+            "--quiet",
+            "--csv",
+            "--set=ON_ERROR_STOP=1",
+            "--pset=null=<null>",
+            *(f"--set={word}={values[word]}" for word in header.parameters),
+            "--command=begin",
+            f"--file={queries.FOLDER / name}.sql",
+            "--command=rollback",
+        ],
+        env=os.environ | {"PGOPTIONS": " ".join(f"-c {setting}={value}" for setting, value in context.items())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    columns, *rows = csv.reader(io.StringIO(run.stdout))
+    return columns, [
+        {
+            column: None if text == "<null>" else parse(header.returns[column], text)
+            for column, text in zip(columns, row, strict=True)
+        }
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if header_of(name).uses])
+async def test_a_file_uses_the_indexes_that_its_header_names_and_reads_no_big_table_through(
+    name: str, connections: dict[str, Connection]
+) -> None:
+    header, query = header_of(name), QUERIES[name]
+    service = not header.for_the_administrator
+    reads = service and name.partition("/")[2].startswith(("find_", "list_"))
+
+    plan = await explain(connections[role_of(name)], query, entered=reads)
+
+    used = {
+        await connections["postgres"].fetchval(
+            "select coalesce(pg_partition_root(index), index)::text from (select ('app.' || $1)::regclass as index)",
+            node["Index Name"],
+        )
+        for node in nodes_of(plan)
+        if "Index Name" in node
+    }
+    assert {f"app.{index}" for index in header.uses} <= used
+    assert [
+        node["Relation Name"]
+        for node in nodes_of(plan)
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"].startswith(BIG_TABLES) and node["Actual Loops"]
+    ] == []
+    assert header.sorts or "Sort" not in {node["Node Type"] for node in nodes_of(plan)}
+
+
+async def explain(connection: Connection, query: Query, *, entered: bool) -> dict[str, Any]:
+    """Run a query by its generic plan, as a connection does that has run it before, and give that plan."""
+    header = header_of(query.name)
+    words = query.entered_parameters if entered else query.plain_parameters
+    kinds = [header.parameters[word] for word in words]
+    values = [VALUES[word] for word in words]
+    if entered:
+        # A fresh transaction, for the statement itself shall let the tenant in.
+        await connection.execute("rollback; begin")
+        kinds, values = ["uuid", "uuid", "text", *kinds], [TENANT, USER, "member", *values]
+    given = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    text = query.entered if entered else query.plain
+    await connection.execute(f"prepare asked ({', '.join(kinds)}) as {text}")
+    await connection.execute("set local plan_cache_mode = force_generic_plan")
+    found = await connection.fetchval(f"explain (analyze, buffers, format json) execute asked({given})")
+    await connection.execute("deallocate asked")
+    [explained] = json.loads(found)
+    plan: dict[str, Any] = explained["Plan"]
+    return plan
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes_of(child)
+
+
+async def test_the_cache_look_up_is_one_index_scan_of_five_rows_and_nothing_is_sorted(
+    connections: dict[str, Connection],
+) -> None:
+    plan = await explain(connections["daymark_service"], LIST_FRESH_RECOMMENDATIONS, entered=True)
+
+    scans = [node for node in nodes_of(plan) if "Relation Name" in node]
+    assert [(scan["Node Type"], scan["Index Name"]) for scan in scans] == [
+        ("Index Scan", "user_recommendations_newest")
+    ]
+    assert scans[0]["Actual Rows"] == 5
+    assert [node for node in nodes_of(plan) if "Sort" in node["Node Type"]] == []
+    assert scans[0]["Shared Hit Blocks"] <= 8
+
+
+async def test_a_window_of_days_touches_the_partitions_of_its_months_only(
+    connections: dict[str, Connection],
+) -> None:
+    plan = await explain(connections["daymark_service"], LIST_PATTERNS, entered=True)
+
+    scans = [node for node in nodes_of(plan) if node.get("Relation Name", "").startswith("pattern_data_")]
+    touched = [node["Relation Name"] for node in scans if node["Actual Loops"] > 0]
+    removed = [node["Subplans Removed"] for node in nodes_of(plan) if "Subplans Removed" in node]
+    # 16 to 22 November; pruned as it starts, or never run.
+    assert touched == ["pattern_data_2026_11"]
+    assert sum(removed) + len(scans) - len(touched) == 24
+
+
+async def test_no_plan_of_the_service_tells_how_many_rows_another_tenant_has(
+    connections: dict[str, Connection],
+) -> None:
+    plan = await explain(connections["daymark_service"], LIST_FRESH_RECOMMENDATIONS, entered=True)
+
+    assert [node["Rows Removed by Filter"] for node in nodes_of(plan) if node.get("Rows Removed by Filter")] == []
+
+
+def test_parameters_are_numbered_in_the_order_in_which_they_first_appear() -> None:
+    text, names = _number("select :'second', :'first', :'second'", first=1, known={})
+
+    assert text == "select $1, $2, $1"
+    assert names == ("second", "first")
+
+
+def test_numbering_may_start_later_and_leave_out_what_is_known() -> None:
+    text, names = _number("select :'tenant_id', :'days'::integer", first=4, known={"tenant_id": "caller.tenant_id"})
+
+    assert text == "select caller.tenant_id, $4::integer"
+    assert names == ("days",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-- :'days' of a person\nselect 1",
+        "select 1 -- not :'days'",
+        "select '2026-11-22'::date",
+        "select (array[1, 2, 3])[1:2]",
+        "select (array[1, 2, 3])[:2]",
+        "select ':days', ': days', 'a:b'",
+        "select '12:30'::time, $$:days$$",
+        "select 5 % 2",
+        "select '{braces}'",
+    ],
+)
+def test_what_is_no_parameter_stays_as_it_is(text: str) -> None:
+    assert _number(text, first=1, known={}) == (text, ())
+
+
+def test_a_file_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError, match="no/such_file"):
+        queries.load("no/such_file")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_of_a_file_is_left_unnumbered(name: str) -> None:
+    query = QUERIES[name]
+
+    for text in (query.plain, query.entered):
+        assert ":'" not in re.sub(r"--[^\n]*", "", text)
+    assert query.entered.startswith("select q.* from app.enter($1, $2, $3) as caller, lateral (")
+    assert not {"tenant_id", "user_id"} & set(query.entered_parameters)

@@ -1,0 +1,183 @@
+"""The settings: each wrong one is named, none is shown, and a secret that nobody gave is made once."""
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.settings import Secret, Settings, SettingsError, environment, kept_secret, read
+
+URL = "postgresql://daymark_service:geheim@db.example:5432/daymark"
+
+
+def test_what_nobody_sets_has_a_default() -> None:
+    assert read({}) == Settings(
+        database_url=None, jwt_secret=None, cache_ttl=3600, fallback="lenient", pool_size=8, log="text"
+    )
+
+
+def test_every_setting_is_read() -> None:
+    secret = "x" * 32
+    given = {
+        "DAYMARK_DATABASE_URL": URL,
+        "DAYMARK_ADMIN_DATABASE_URL": "postgres:///daymark?host=/run/postgresql",
+        "DAYMARK_JWT_SECRET": secret,
+        "DAYMARK_JWT_ISSUER": "https://id.example",
+        "DAYMARK_JWT_AUDIENCE": "daymark",
+        "DAYMARK_CACHE_TTL": "60",
+        "DAYMARK_FALLBACK": "strict",
+        "DAYMARK_POOL_SIZE": "2",
+        "DAYMARK_LOG": "json",
+        "OTHER": "not ours",
+    }
+    assert read(given) == Settings(
+        database_url=Secret(URL),
+        admin_database_url=Secret("postgres:///daymark?host=/run/postgresql"),
+        jwt_secret=Secret(secret),
+        jwt_issuer="https://id.example",
+        jwt_audience="daymark",
+        cache_ttl=60,
+        fallback="strict",
+        pool_size=2,
+        log="json",
+    )
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_an_empty_value_is_none(empty: str) -> None:
+    assert read({"DAYMARK_JWT_SECRET": empty, "DAYMARK_CACHE_TTL": empty}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DAYMARK_JWT_SECRET", "geheim", "expected at least 32 bytes (this one has 6)"),
+        ("DAYMARK_CACHE_TTL", "0", "expected a whole number of seconds from 1 to 86400, not '0'"),
+        ("DAYMARK_CACHE_TTL", "86401", "expected a whole number of seconds from 1 to 86400, not '86401'"),
+        ("DAYMARK_CACHE_TTL", "1.5", "expected a whole number of seconds from 1 to 86400, not '1.5'"),
+        ("DAYMARK_CACHE_TTL", "٣", "expected a whole number of seconds from 1 to 86400, not '٣'"),
+        ("DAYMARK_FALLBACK", "Lenient", "expected lenient or strict, not 'Lenient'"),
+        ("DAYMARK_POOL_SIZE", "-1", "expected a whole number of connections from 1 to 1000, not '-1'"),
+        ("DAYMARK_LOG", "xml", "expected text or json, not 'xml'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read({name: value})
+    assert str(raised.value) == f"{name}: {said}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "geheim",
+        "mysql://daymark:geheim@db.example/daymark",
+        "postgresql://daymark:geheim@db.example:99999/daymark",
+        "postgresql://daymark:geheim@db.example:port/daymark",
+        "postgresql://daymark:geheim@one.example:1,two.example:x/daymark",
+        "postgresql://daymark:geheim@[::1/daymark",
+        "postgresql://daymark:geh/eim@db.example/daymark",
+        "postgresql://daymark:gehe%im@db.example/daymark",
+    ],
+)
+def test_a_url_that_is_none_is_named_and_its_password_is_not(url: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read({"DAYMARK_DATABASE_URL": url})
+    assert str(raised.value) == (
+        "DAYMARK_DATABASE_URL: expected postgresql://role:password@host:5432/database,"
+        " with %2F for / and the like in a password"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://",
+        "postgres://a@b/c",
+        "postgresql://a:%2F@[::1]:5432/c",
+        "postgresql://a@one:1,two:2/c?sslmode=require",
+    ],
+)
+def test_a_url_may_be_any_that_libpq_takes(url: str) -> None:
+    assert read({"DAYMARK_DATABASE_URL": url}).database_url == url
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        read({"DAYMARK_LOG": "xml", "DAYMARK_POOL_SIZE": "0", "DAYMARK_CACHE_TTL": "60", "DAYMARK_FALLBACK": "no"})
+    assert [line.partition(":")[0] for line in str(raised.value).splitlines()] == [
+        "DAYMARK_FALLBACK",
+        "DAYMARK_POOL_SIZE",
+        "DAYMARK_LOG",
+    ]
+
+
+def test_no_secret_shows_in_a_repr() -> None:
+    settings = read(
+        {"DAYMARK_DATABASE_URL": URL, "DAYMARK_ADMIN_DATABASE_URL": URL, "DAYMARK_JWT_SECRET": "geheim" * 6}
+    )
+    assert "geheim" not in repr(settings)
+    assert "geheim" not in f"{settings!s} {[settings.database_url]}"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("DAYMARK_LOG=json\nDAYMARK_FALLBACK='strict'\n# DAYMARK_POOL_SIZE=1\n")
+    monkeypatch.setenv("DAYMARK_LOG", "text")
+    found = environment(tmp_path)
+    assert (found["DAYMARK_LOG"], found["DAYMARK_FALLBACK"]) == ("text", "strict")
+    assert "DAYMARK_POOL_SIZE" not in found
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfDAYMARK_LOG=json\n")
+    assert environment(tmp_path)["DAYMARK_LOG"] == "json"
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"DAYMARK_LOG=\xff\n")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read"):
+        environment(tmp_path)
+
+
+def test_a_secret_is_made_once_and_readable_to_its_owner_only(tmp_path: Path) -> None:
+    first = kept_secret(tmp_path, "jwt-secret")
+    assert kept_secret(tmp_path, "jwt-secret") == first
+    assert len(first) == 64
+    assert stat.S_IMODE((tmp_path / "jwt-secret").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["jwt-secret"]
+
+
+def test_two_folders_have_two_secrets(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    assert kept_secret(folders[0], "jwt-secret") != kept_secret(folders[1], "jwt-secret")
+
+
+def test_of_many_first_starts_one_makes_the_secret(tmp_path: Path) -> None:
+    for turn in range(50):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        barrier = threading.Barrier(4)
+        found: list[Secret] = []
+
+        def start(folder: Path = folder, barrier: threading.Barrier = barrier, found: list[Secret] = found) -> None:
+            barrier.wait()
+            found.append(kept_secret(folder, "jwt-secret"))
+
+        threads = [threading.Thread(target=start) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(found), len(set(found))) == (4, 1)
+
+
+def test_a_kept_file_that_holds_no_secret_is_named(tmp_path: Path) -> None:
+    (tmp_path / "jwt-secret").write_text("\n")
+    with pytest.raises(SettingsError) as raised:
+        kept_secret(tmp_path, "jwt-secret")
+    assert str(raised.value) == (
+        f"{tmp_path}/jwt-secret: expected at least 32 bytes (this one has 0); remove it, and another is made"
+    )
