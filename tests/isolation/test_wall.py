@@ -333,7 +333,7 @@ async def test_the_services_role_can_do_nothing_that_it_need_not(admin: Connecti
         "delete from app.user_recommendations",
         "select * from migrations.contents",
         "select pg_read_file('postgresql.conf')",
-        "copy app.pattern_data to '/tmp/out'",
+        "copy app.pattern_data to '/out'",
         "copy (select 1) to program 'true'",
     ],
 )
