@@ -156,6 +156,7 @@ class Administrator:
             OSError,
             TimeoutError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,  # what asyncpg raises where the connection is lost between two statements
             asyncpg.OperatorInterventionError,
             asyncpg.PostgresConnectionError,
         ) as error:
