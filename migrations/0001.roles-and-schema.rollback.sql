@@ -18,7 +18,7 @@ do $$
 begin
     drop role daymark_service;
 exception
-    -- Another database of this cluster still lets the role in: it stays, and is that database's to drop.
-    when dependent_objects_still_exist then null;
+    -- Another database of this cluster still lets the role in, or the role is not ours: it stays.
+    when dependent_objects_still_exist or insufficient_privilege then null;
 end
 $$;

@@ -4,9 +4,9 @@ All of it runs as the administrator, whom row security does not bind; so every q
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Self, get_args
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Self, TypeVar, get_args
 from uuid import UUID
 
 import asyncpg
@@ -16,14 +16,19 @@ from msgspec import Struct
 from service.caller import Caller, Role
 from service.database import COMMAND_TIMEOUT, CONNECT_TIMEOUT, Connection
 from service.queries import (
+    DELETE_OLD_SEAL_KEYS,
     FIND_TENANT,
     FIND_USER,
     SAVE_DEMO_DAYS,
     SAVE_DEMO_USERS,
+    SAVE_SEAL_KEY,
     SAVE_TENANT,
     SAVE_USER,
     Query,
 )
+from service.seal import Seal
+
+T = TypeVar("T")
 
 # Constraint names, and what the operator did wrong.
 CONSTRAINTS = {
@@ -87,12 +92,12 @@ class Administrator:
 
     async def add_tenant(self, slug: str, name: str) -> UUID:
         """Add a tenant and give its id."""
-        [row] = await self._run(SAVE_TENANT, slug=slug, name=name)
+        [row] = await self.run(SAVE_TENANT, slug=slug, name=name)
         return UUID(str(row["tenant_id"]))
 
     async def find_tenant(self, tenant: str) -> Tenant:
         """Find a tenant by its id or slug."""
-        rows = await self._run(FIND_TENANT, tenant=tenant)
+        rows = await self.run(FIND_TENANT, tenant=tenant)
         if not rows:
             raise UnknownTenantError(f"there is no tenant {tenant!r}")
         return Tenant(rows[0]["tenant_id"], rows[0]["slug"])
@@ -102,31 +107,31 @@ class Administrator:
         if role not in get_args(Role):
             raise AdministratorError(f"a role is {' or '.join(get_args(Role))}, not {role!r}")
         found = await self.find_tenant(tenant)
-        [row] = await self._run(SAVE_USER, tenant_id=found.tenant_id, email=email, role=role, timezone=timezone)
+        [row] = await self.run(SAVE_USER, tenant_id=found.tenant_id, email=email, role=role, timezone=timezone)
         return UUID(str(row["user_id"]))
 
     async def find_caller(self, tenant: str, email: str) -> Caller:
         """Find whom a token for this person speaks for."""
         found = await self.find_tenant(tenant)
-        rows = await self._run(FIND_USER, tenant_id=found.tenant_id, email=email)
+        rows = await self.run(FIND_USER, tenant_id=found.tenant_id, email=email)
         if not rows:
             raise AdministratorError(f"there is no user {email!r} in tenant {found.slug!r}")
         return Caller(found.tenant_id, rows[0]["user_id"], rows[0]["role"])
 
     async def fill_tenant(self, slug: str, people: Sequence[Person], days: int, now: dt.datetime) -> int:
         """See that a tenant, these people in it and their made-up last days are there. Give how many days are new."""
-        async with self._connection.transaction():
+        async with self.transaction():
             try:
                 found = await self.find_tenant(slug)
             except UnknownTenantError:
                 found = Tenant(await self.add_tenant(slug, slug.capitalize()), slug)
-            await self._run(
+            await self.run(
                 SAVE_DEMO_USERS,
                 tenant_id=found.tenant_id,
                 emails=[person.email for person in people],
                 roles=[person.role for person in people],
             )
-            [row] = await self._run(
+            [row] = await self.run(
                 SAVE_DEMO_DAYS,
                 tenant_id=found.tenant_id,
                 emails=[person.email for person in people],
@@ -135,13 +140,40 @@ class Administrator:
             )
             return int(row["saved"])
 
-    async def _run(self, query: Query, **values: Any) -> list[Record]:
+    async def keep_seal_key(self, seal: Seal) -> None:
+        """See that the database holds this key of the seal, and no more than one before it."""
+        inner_pad, outer_pad = seal.pads
+        async with self.transaction():
+            await self.run(SAVE_SEAL_KEY, key_id=seal.key_id, inner_pad=inner_pad, outer_pad=outer_pad)
+            await self.run(DELETE_OLD_SEAL_KEYS)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection itself, for what asks the catalog."""
+        return self._connection
+
+    def transaction(self) -> AbstractAsyncContextManager[object]:
+        """Run what is inside together, or not at all."""
+        return self._connection.transaction()
+
+    async def run(self, query: Query, **values: Any) -> list[Record]:
+        """Run one file of `sql/`. Raises AdministratorError for what an operator can cause."""
+        arguments = [values[name] for name in query.plain_parameters]
+        return await self._explained(self._connection.fetch(query.plain, *arguments))
+
+    async def execute(self, statement: str) -> None:
+        """Run a statement that takes no parameters, such as CREATE ROLE. Raises AdministratorError likewise."""
+        await self._explained(self._connection.execute(statement))
+
+    async def _explained(self, running: Awaitable[T]) -> T:
         try:
-            return await self._connection.fetch(query.plain, *[values[name] for name in query.plain_parameters])
+            return await running
         except asyncpg.IntegrityConstraintViolationError as error:
             raise AdministratorError(CONSTRAINTS.get(error.constraint_name or "", str(error))) from error
         except asyncpg.InvalidParameterValueError as error:  # what Postgres says of a time zone that it does not know
             raise AdministratorError(CONSTRAINTS["users_timezone_known"]) from error
+        except asyncpg.DuplicateObjectError as error:
+            raise AdministratorError("there is a role of this name already") from error
         except (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError) as error:
             raise AdministratorError("the database has no tables yet: run `daymark migrate up`") from error
         except asyncpg.InsufficientPrivilegeError as error:

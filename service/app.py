@@ -30,6 +30,7 @@ from service.recommendations.advice import Engine
 from service.recommendations.routes import RecommendationsController
 from service.recommendations.rules import Rules
 from service.runtime import Runtime, utc_now
+from service.seal import Seal
 from service.settings import Settings, SettingsError, read
 
 LARGEST_BODY = 1024 * 1024  # bytes
@@ -49,14 +50,14 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
 
     Raises SettingsError where a setting that it cannot do without is missing.
     """
-    if settings.database_url is None or settings.jwt_secret is None:
-        raise SettingsError("DAYMARK_DATABASE_URL and DAYMARK_JWT_SECRET: expected both")
-    database_url, size = settings.database_url, settings.pool_size
+    if settings.database_url is None or settings.jwt_secret is None or settings.seal_key is None:
+        raise SettingsError("DAYMARK_DATABASE_URL, DAYMARK_JWT_SECRET and DAYMARK_SEAL_KEY: expected all three")
+    database_url, size, seal = settings.database_url, settings.pool_size, Seal(settings.seal_key)
     tokens = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience)
 
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
-        database = await Database.open(database_url, size)
+        database = await Database.open(database_url, size, seal)
         app.state.runtime = Runtime(settings, database, tokens, engine or Rules(), clock)
         try:
             yield

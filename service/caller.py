@@ -14,3 +14,4 @@ class Caller(Struct, frozen=True):
     tenant_id: UUID
     user_id: UUID
     role: Role = "member"
+    session_id: UUID | None = None

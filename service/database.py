@@ -1,14 +1,16 @@
 """The only door to Postgres: `read` for one statement, `transaction` for a write or for several.
 
 Both let the caller's tenant in for exactly as long as they run: `read` inside the statement itself (one round trip),
-`transaction` with SET LOCAL. Nothing outlives them, so a connection goes back to the pool as it came.
+`transaction` with its first statement. What they set is sealed for the very connection that it is set on. Nothing
+outlives them, so a connection goes back to the pool as it came.
 """
 
 import asyncio
 import datetime as dt
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import asyncpg
 import msgspec
@@ -17,7 +19,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 from service.caller import Caller
 from service.errors import Problem, Unavailable, UnknownTenant
-from service.queries import CALLERS_OWN, Query
+from service.queries import CALLERS_OWN, ENTER_TRANSACTION, Query
+from service.seal import Seal
 
 # In quotes: only the stubs know these as generic.
 Connection: TypeAlias = "asyncpg.Connection[Record]"
@@ -27,6 +30,9 @@ PooledConnection: TypeAlias = "PoolConnectionProxy[Record]"
 CONNECT_TIMEOUT = 2.0
 ACQUIRE_TIMEOUT = 2.0
 COMMAND_TIMEOUT = 5.0
+
+# How long a seal holds: longer than any transaction of ours may take, and the clocks of two machines may differ.
+SEAL_LIFE = dt.timedelta(seconds=45)
 
 # The server's own limits, should this process be gone before it can cancel what it started; and no name is ever
 # looked up outside the schema that the query itself names. Every query reads a few rows off an index that has them in
@@ -85,14 +91,18 @@ class Database:
     The pool connects when first asked, so that a service can start before its database does.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[Record]", size: int) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Record]", size: int, seal: Seal) -> None:
         self._pool = pool
+        self._seal = seal
         # asyncpg wakes those who wait for a connection unfairly, which shows in the tail; a semaphore does not.
         self._slots = asyncio.Semaphore(size)
 
     @classmethod
-    async def open(cls, url: str, size: int) -> Self:
-        """Make the pool for `url`, of at most `size` connections; connects to nothing yet."""
+    async def open(cls, url: str, size: int, seal: Seal) -> Self:
+        """Make the pool for `url`, of at most `size` connections; connects to nothing yet.
+
+        `seal` must be of a key that the database holds, or every statement is refused.
+        """
         pool = await asyncpg.create_pool(
             url,
             min_size=0,
@@ -101,9 +111,10 @@ class Database:
             command_timeout=COMMAND_TIMEOUT,
             server_settings=SERVER_SETTINGS,
             init=_prepare_connection,
+            connection_class=_Connection,
             reset=_leave_as_it_is,
         )
-        return cls(pool, size)
+        return cls(pool, size, seal)
 
     async def close(self) -> None:
         """Let what runs finish, for as long as one command may take, then close every connection."""
@@ -121,10 +132,9 @@ class Database:
 
         Raises Unavailable where the database is away.
         """
-        entering = (caller.tenant_id, caller.user_id, caller.role)
         arguments = _arguments(query.entered_parameters, values)
         async with self._connection() as connection:
-            return await connection.fetch(query.entered, *entering, *arguments)
+            return await connection.fetch(query.entered, *self._entering(caller, connection), *arguments)
 
     @asynccontextmanager
     async def transaction(self, caller: Caller) -> AsyncIterator[Transaction]:
@@ -135,13 +145,10 @@ class Database:
         """
         async with self._connection() as connection:
             try:
-                # One simple query and so one round trip. Safe to spell out: two UUIDs and a word of two.
-                await connection.execute(
-                    f"begin;"
-                    f" set local app.tenant_id = '{caller.tenant_id}';"
-                    f" set local app.user_id = '{caller.user_id}';"
-                    f" set local app.role = '{caller.role}'"
-                )
+                # Two round trips where `BEGIN; SET LOCAL ...` would be one: but that would spell the context out in the
+                # text of a query, which logs keep and pg_stat_activity may show to others.
+                await connection.execute("begin")
+                await connection.fetch(ENTER_TRANSACTION, *self._entering(caller, connection))
                 yield Transaction(connection, caller)
                 await connection.execute("commit")
             except IN_STEP as error:
@@ -152,6 +159,11 @@ class Database:
                     if problem:
                         raise problem from error
                 raise
+
+    def _entering(self, caller: Caller, connection: PooledConnection) -> tuple[object, ...]:
+        """Give the arguments of app.enter."""
+        seal = self._seal.sign(caller, connection.get_server_pid(), dt.datetime.now(dt.UTC) + SEAL_LIFE)
+        return caller.tenant_id, caller.user_id, seal
 
     async def ping(self) -> None:
         """Raise Unavailable unless Postgres answers. Reads no table, and so needs no tenant."""
@@ -198,6 +210,17 @@ def _is_gone(connection: PooledConnection) -> bool:
 def _terminate(connection: PooledConnection) -> None:
     if not _is_gone(connection):
         connection.terminate()
+
+
+class _Connection(asyncpg.Connection[Record] if TYPE_CHECKING else asyncpg.Connection):  # type: ignore[misc]
+    """A connection whose prepared statements have names that nobody can guess.
+
+    asyncpg counts them. Who runs SQL of their own on a pooled connection could then prepare another statement under the
+    name of one of ours, and would be handed the next caller's seal (migration 0009 keeps the names from being listed).
+    """
+
+    def _get_unique_id(self, prefix: str) -> str:
+        return f"__daymark_{prefix}_{secrets.token_hex(16)}__"
 
 
 async def _prepare_connection(connection: Connection) -> None:

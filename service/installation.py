@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from service import embedded
 from service.administrator import Administrator
+from service.seal import Seal
 from service.settings import Secret, Settings, SettingsError, environment, kept_secret, read
 
 DATABASE = "daymark"
@@ -38,6 +39,11 @@ class Installation(Struct, frozen=True):
     def jwt_secret(self) -> Secret:
         """The key of HS256. Raises SettingsError where nobody gave one."""
         return _given(self.settings.jwt_secret, "DAYMARK_JWT_SECRET")
+
+    @property
+    def seal(self) -> Seal:
+        """What contexts are sealed with. Raises SettingsError where nobody gave a key."""
+        return Seal(_given(self.settings.seal_key, "DAYMARK_SEAL_KEY"))
 
 
 def _given(value: Secret | None, name: str) -> Secret:
@@ -77,6 +83,7 @@ def embedded_installation(data: Path, purpose: str, *, exclusive: bool = False) 
                 database_url=Secret(server.url(SERVICE_ROLE, DATABASE)),
                 admin_database_url=Secret(server.url(ADMIN_ROLE, DATABASE)),
                 jwt_secret=settings.jwt_secret or kept_secret(data, "jwt-secret"),
+                seal_key=settings.seal_key or kept_secret(data, "seal-key"),
             ),
             embedded=True,
         )
@@ -87,16 +94,32 @@ async def _make_database(server: embedded.Server) -> None:
         await administrator.make_database(DATABASE)
 
 
+async def keep_seal_key(found: Installation) -> None:
+    """See that the database holds the key that the service seals with; without one set, that is a later step's."""
+    if found.settings.seal_key is not None:
+        async with Administrator.connect(found.admin_url) as administrator:
+            await administrator.keep_seal_key(found.seal)
+
+
+def with_seal_key(found: Installation, secret: Secret) -> Installation:
+    """Give the same installation, with another key of the seal."""
+    return msgspec.structs.replace(found, settings=msgspec.structs.replace(found.settings, seal_key=secret))
+
+
 def production() -> Installation:
     """Give the installation that the settings name, complete enough to serve.
 
     Raises SettingsError with everything that is missing.
     """
     settings = read(environment(Path.cwd()))
-    needed = {"DAYMARK_DATABASE_URL": settings.database_url, "DAYMARK_JWT_SECRET": settings.jwt_secret}
+    needed = {
+        "DAYMARK_DATABASE_URL": settings.database_url,
+        "DAYMARK_JWT_SECRET": settings.jwt_secret,
+        "DAYMARK_SEAL_KEY": settings.seal_key,
+    }
     missing = [f"{name} is not set" for name, value in needed.items() if value is None]
     if missing:
-        raise SettingsError("\n".join([*missing, "for a trial that needs neither: daymark dev"]))
+        raise SettingsError("\n".join([*missing, "for a trial that needs none of it: daymark dev"]))
     return Installation(settings, embedded=False)
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,29 +14,38 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from service import embedded
 from service.administrator import Administrator
+from service.caller import Caller
+from service.seal import ANY_BACKEND, NOBODY, Seal
 
 
 class PsqlError(Exception):
     """psql cannot be run; the message is one line for a person at a terminal."""
 
 
+SESSION_LIFE = timedelta(hours=12)
+
+
 class Context(Struct, frozen=True):
     """Whom a session of psql is: what goes into its settings and its prompt."""
 
     tenant_id: str
-    user_id: str
-    role: str
+    seal: str
     shown: str
 
 
-async def find_context(admin_url: str, tenant: str, email: str | None) -> Context:
-    """Find who looks: a user of the tenant, or, without one, somebody who sees all of it."""
+async def find_context(admin_url: str, seal: Seal, tenant: str, email: str | None) -> Context:
+    """Find who looks, and seal it: a user of the tenant, or, without one, somebody who sees all of it.
+
+    The seal is good on any connection, since psql's is yet to be made, and for twelve hours.
+    """
+    expires = datetime.now(UTC) + SESSION_LIFE
     async with Administrator.connect(admin_url) as administrator:
         found = await administrator.find_tenant(tenant)
         if email is None:
-            return Context(str(found.tenant_id), "", "admin", found.slug)
+            nobody = Caller(found.tenant_id, NOBODY, "admin")
+            return Context(str(found.tenant_id), seal.sign(nobody, ANY_BACKEND, expires), found.slug)
         caller = await administrator.find_caller(tenant, email)
-        return Context(str(caller.tenant_id), str(caller.user_id), caller.role, f"{email}@{found.slug}")
+        return Context(str(found.tenant_id), seal.sign(caller, ANY_BACKEND, expires), f"{email}@{found.slug}")
 
 
 def run(url: str, context: Context, arguments: Sequence[str]) -> int:
@@ -47,8 +57,7 @@ def run(url: str, context: Context, arguments: Sequence[str]) -> int:
         raise PsqlError(f"psql does not take DAYMARK_DATABASE_URL: {str(error).strip()}") from error
     settings = {
         "app.tenant_id": context.tenant_id,
-        "app.user_id": context.user_id,
-        "app.role": context.role,
+        "app.seal": context.seal,
         "default_transaction_read_only": "on",
     }
     # Options of the URL's own would win over PGOPTIONS: ours are put after them.

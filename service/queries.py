@@ -17,6 +17,7 @@ FOLDER = PACKAGE / "sql" if (PACKAGE / "sql").is_dir() else PACKAGE.parent / "sq
 # A comment is matched too, and left alone, so that what it says of a parameter is not taken for one.
 PARAMETER = re.compile(r"--[^\n]*|:'([a-z_]+)'")
 CALLERS_OWN = ("tenant_id", "user_id")
+ENTER_TRANSACTION = "select app.enter($1, $2, $3)"
 ENTER = "select q.* from app.enter($1, $2, $3) as caller, lateral (\n{query}\n) as q"
 
 
@@ -30,7 +31,7 @@ class Query(Struct, frozen=True):
     plain_parameters: tuple[str, ...]
     """The names of `$1`, `$2` and so on in `plain`."""
     entered: str
-    """For a read: the tenant enters in the statement itself as `$1`, `$2`, `$3` (tenant, user, role)."""
+    """For a read: the tenant enters in the statement itself as `$1`, `$2`, `$3` (tenant, user, seal)."""
     entered_parameters: tuple[str, ...]
     """The names of `$4`, `$5` and so on in `entered`."""
 
@@ -74,6 +75,42 @@ FIND_TENANT = load("tenants/find_tenant")
 SAVE_USER = load("users/save_user")
 FIND_USER = load("users/find_user")
 SAVE_CALLER = load("users/save_caller")
+SAVE_SEAL_KEY = load("seal/save_seal_key")
+DELETE_OLD_SEAL_KEYS = load("seal/delete_old_seal_keys")
+SAVE_PIN = load("analysts/save_pin")
+DELETE_PIN = load("analysts/delete_pin")
+LIST_ANALYSTS = load("analysts/list_analysts")
 SAVE_DEMO_USERS = load("demo/save_demo_users")
 SAVE_DEMO_DAYS = load("demo/save_demo_days")
+FIND_CONTEXT = load("seal/find_context")
 LIST_ROLE_DANGERS = load("wall/list_role_dangers")
+FIND_EXAMINER = load("wall/find_examiner")
+LIST_ALTERED_FUNCTIONS = load("wall/list_altered_functions")
+LIST_BROKEN_CONSTRAINTS = load("wall/list_broken_constraints")
+LIST_DEFAULT_PRIVILEGES = load("wall/list_default_privileges")
+LIST_EVERYBODYS_FUNCTIONS = load("wall/list_everybodys_functions")
+LIST_KEPT_STATISTICS = load("wall/list_kept_statistics")
+LIST_MISLED_INDEXES = load("wall/list_misled_indexes")
+LIST_MISLED_KEYS = load("wall/list_misled_keys")
+LIST_MISOWNED_OBJECTS = load("wall/list_misowned_objects")
+LIST_OLD_SEAL_KEYS = load("wall/list_old_seal_keys")
+LIST_OPEN_TABLES = load("wall/list_open_tables")
+LIST_OPENED_CATALOG = load("wall/list_opened_catalog")
+LIST_OVERPOWERED_ROLES = load("wall/list_overpowered_roles")
+LIST_PUBLICATIONS = load("wall/list_publications")
+LIST_RISKY_EXTENSIONS = load("wall/list_risky_extensions")
+LIST_ROLE_SETTINGS = load("wall/list_role_settings")
+LIST_SEAL_KEY_FAULTS = load("wall/list_seal_key_faults")
+LIST_SEALS = load("wall/list_seals")
+LIST_STRANGE_OBJECTS = load("wall/list_strange_objects")
+LIST_STRAY_GRANTS = load("wall/list_stray_grants")
+LIST_UNLISTED_MEMBERSHIPS = load("wall/list_unlisted_memberships")
+LIST_UNPINNED_LOGINS = load("wall/list_unpinned_logins")
+LIST_UNSAFE_VIEWS = load("wall/list_unsafe_views")
+LIST_WAITING_ROWS = load("wall/list_waiting_rows")
+LIST_WRONG_FUNCTIONS = load("wall/list_wrong_functions")
+LIST_WRONG_GRANTS = load("wall/list_wrong_grants")
+LIST_WRONG_PINS = load("wall/list_wrong_pins")
+LIST_WRONG_POLICIES = load("wall/list_wrong_policies")
+LIST_WRONG_SCHEMA_RIGHTS = load("wall/list_wrong_schema_rights")
+LIST_WRONG_SETTINGS = load("wall/list_wrong_settings")

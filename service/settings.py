@@ -50,6 +50,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What `iss` must be. None: not looked at."""
     jwt_audience: str | None = None
     """What `aud` must name. None: a token that names an audience is refused."""
+    seal_key: Secret | None = None
+    """What contexts are sealed with, at least 32 bytes; the database holds the same. None: embedded use only."""
     cache_ttl: int = 3600
     """How long recommendations are kept, in seconds."""
     fallback: Fallback = "lenient"
@@ -101,24 +103,40 @@ def kept_secret(directory: Path, name: str) -> Secret:
     path = directory / name
     if not path.exists():
         # Written beside, then linked: nobody sees it half written, and of two processes that find none, one wins.
-        handle, fresh = tempfile.mkstemp(prefix=f"{name}.", dir=directory)  # its mode is 0600
+        fresh = _write_beside(path, new_secret())
         try:
-            with os.fdopen(handle, "w") as file:
-                if os.geteuid() == 0:  # the folder may be another's, who shall be able to read it, too
-                    os.fchown(handle, directory.stat().st_uid, directory.stat().st_gid)
-                file.write(secrets.token_urlsafe(48) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
             with suppress(FileExistsError):
                 os.link(fresh, path)
         finally:
-            Path(fresh).unlink()
+            fresh.unlink()
     try:
         return _secret(path.read_text().strip())
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     except ValueError as error:
         raise SettingsError(f"{path}: expected {error}; remove it, and another is made") from error
+
+
+def new_secret() -> Secret:
+    """Make a secret of 48 random bytes."""
+    return Secret(secrets.token_urlsafe(48))
+
+
+def keep_secret(directory: Path, name: str, secret: Secret) -> None:
+    """Put `secret` in the place of the one called `name` that `directory` keeps; nobody sees it half written."""
+    path = directory / name
+    _write_beside(path, secret).replace(path)
+
+
+def _write_beside(path: Path, secret: Secret) -> Path:
+    handle, fresh = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # its mode is 0600
+    with os.fdopen(handle, "w") as file:
+        if os.geteuid() == 0:  # the folder may be another's, who shall be able to read it, too
+            os.fchown(handle, path.parent.stat().st_uid, path.parent.stat().st_gid)
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(fresh)
 
 
 def _postgres_url(text: str) -> Secret:
@@ -166,6 +184,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "jwt_secret": _secret,
     "jwt_issuer": str,
     "jwt_audience": str,
+    "seal_key": _secret,
     "cache_ttl": _number(1, 86_400, "seconds"),
     "fallback": _one_of(get_args(Fallback)),
     "pool_size": _number(1, 1_000, "connections"),

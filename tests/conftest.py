@@ -1,10 +1,12 @@
 """What the tests share: a real Postgres, a fresh tenant for each test, and the service served over real HTTP."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -21,9 +23,11 @@ from service.app import create_app
 from service.caller import Caller, Role
 from service.database import Connection, Database
 from service.identity.tokens import Tokens
+from service.seal import Seal
 from service.settings import Secret, Settings
 
 SECRET = Secret("a secret of the tests, of no use elsewhere")
+SEAL_KEY = Secret("a key of the tests' seal, of no use elsewhere")
 NOW = datetime(2026, 11, 22, 9, 0, 0, tzinfo=UTC)
 
 
@@ -64,7 +68,13 @@ def run_as_admin(postgres: embedded.Server, database: str, *statements: str) -> 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Server]:
-    """Give the Postgres of this run; fsync is off, and there is room for the load tests."""
+    """Give the Postgres of this run; fsync is off, and there is room for the load tests.
+
+    DAYMARK_TEST_SOCKETS names the socket folder of another server, to run on another major version.
+    """
+    if sockets := os.environ.get("DAYMARK_TEST_SOCKETS"):
+        yield embedded.Server(Path(sockets), Path(sockets), owned=False)
+        return
     folder = tmp_path_factory.mktemp("postgres")
     with embedded.running(folder, purpose="pytest", durable=False, settings={"max_connections": "300"}) as server:
         yield server
@@ -73,10 +83,18 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serv
 @pytest.fixture(scope="session")
 def template(postgres: embedded.Server) -> str:
     """Give the name of a migrated database, of which a copy takes milliseconds."""
-    name = "daymark_template"
+    name = f"daymark_template_{uuid4().hex[:12]}"  # two processes of one run may share a server
     run_as_admin(postgres, "postgres", f"create database {name}")
     migrating.up(postgres.url("postgres", name))
+    keep_seal_key(postgres.url("postgres", name))
     return name
+
+
+def keep_seal_key(url: str) -> None:
+    """Have the database at `url` hold the key that the tests seal with."""
+    seal = Seal(SEAL_KEY)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("insert into app.seal_keys values (%s, %s, %s)", (seal.key_id, *seal.pads))
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +119,7 @@ def copy_database(postgres: embedded.Server, template: str) -> str:
         f"create database {name} template {template}",
         # The rights on a database are not copied with it.
         f"revoke all on database {name} from public",
-        f"grant connect on database {name} to daymark_service",
+        f"grant connect on database {name} to daymark_service, daymark_analyst",
     )
     return name
 
@@ -137,7 +155,7 @@ async def as_service(service_url: str) -> AsyncIterator[Connection]:
 @pytest.fixture(scope="session")
 async def database(service_url: str) -> AsyncIterator[Database]:
     """Give the service's own door to the shared database."""
-    opened = await Database.open(service_url, 4)
+    opened = await Database.open(service_url, 4, Seal(SEAL_KEY))
     yield opened
     await opened.close()
 
@@ -178,7 +196,14 @@ async def stranger(make_caller: MakeCaller) -> Caller:
 @pytest.fixture(scope="session")
 def settings(service_url: str) -> Settings:
     """Give the settings of a service on the shared database."""
-    return Settings(database_url=Secret(service_url), jwt_secret=SECRET, pool_size=4)
+    return Settings(database_url=Secret(service_url), jwt_secret=SECRET, seal_key=SEAL_KEY, pool_size=4)
+
+
+async def enter(connection: Connection, caller: Caller, *, local: bool = False) -> None:
+    """Put a bare connection inside a caller's context, for a minute: for the session, or `local`, the transaction."""
+    seal = Seal(SEAL_KEY).sign(caller, connection.get_server_pid(), datetime.now(UTC) + timedelta(minutes=1))
+    for name, value in {"app.tenant_id": str(caller.tenant_id), "app.seal": seal}.items():
+        await connection.execute("select set_config($1, $2, $3)", name, value, local)
 
 
 def sign(caller: Caller, now: datetime = NOW, life: timedelta = timedelta(hours=2)) -> str:

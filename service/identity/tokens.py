@@ -20,6 +20,7 @@ LONGEST_LIFE = timedelta(hours=24)
 LAST_SECOND = 253_402_300_799  # of year 9999
 TYPES = {"jwt", "at+jwt"}
 
+NIL = "00000000-0000-0000-0000-000000000000"  # nobody: RFC 9562, 5.9
 SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 UUID_SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 ROLES = get_args(Role)
@@ -82,7 +83,7 @@ class Tokens:
         _check_times(claims, now)
         for claim in ("sub", "tenant_id"):
             value = claims.get(claim)
-            if not isinstance(value, str) or not UUID_SHAPE.fullmatch(value):
+            if not isinstance(value, str) or not UUID_SHAPE.fullmatch(value) or value == NIL:
                 raise InvalidToken(f"{claim} must be a UUID in lower case")
         if claims.get("role", "member") not in ROLES:
             raise InvalidToken(f"role must be {' or '.join(ROLES)}")

@@ -77,4 +77,5 @@ def _find_wrongs(days: Sequence[Day], today: dt.date) -> list[tuple[int, str]]:
 async def delete_day(database: Database, caller: Caller, day: dt.date) -> bool:
     """Delete one of the caller's days; False where there was none. Raises Unavailable."""
     async with database.transaction(caller) as transaction:
-        return bool(await transaction.fetch(DELETE_PATTERN, date=day))
+        [row] = await transaction.fetch(DELETE_PATTERN, date=day)
+        return bool(row["deleted"])

@@ -1,13 +1,7 @@
--- Delete one of a person's days.
+-- Delete one of the caller's own days, whose tenant and person the function takes from the verified context.
 --
--- tenant_id   uuid  the caller's tenant
--- user_id     uuid  whose day
 -- date        date  the day
 -- uses        pattern_data_pkey (an index, of the day's month only)
--- returns     date date : no row where there was none
+-- returns     deleted boolean : false where there was none
 
-delete from app.pattern_data
-where tenant_id = :'tenant_id'
-  and user_id = :'user_id'
-  and date = :'date'::date
-returning date;
+select app.delete_pattern(:'date'::date) as deleted;

@@ -1,0 +1,506 @@
+CREATE SCHEMA app;
+COMMENT ON SCHEMA app IS 'Daymark: every table here is isolated by tenant (see app.isolate)';
+CREATE PROCEDURE app.add_partitions(IN first_day date, IN last_day date)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    month date;
+    partition text;
+begin
+    for month in
+        select generated::date
+        from pg_catalog.generate_series(
+            pg_catalog.date_trunc('month', first_day::timestamp),
+            pg_catalog.date_trunc('month', last_day::timestamp),
+            interval '1 month'
+        ) as generated
+    loop
+        partition := 'pattern_data_' || pg_catalog.to_char(month, 'YYYY_MM');
+        continue when pg_catalog.to_regclass('app.' || partition) is not null;
+        -- Nobody may put a day of this month into the default partition between the move and the attachment. Attaching
+        -- locks users as well (the foreign key's triggers): first, as whoever stores a day writes there first.
+        lock table app.users in share row exclusive mode;
+        lock table app.pattern_data_default in access exclusive mode;
+        -- Somebody else may have made it while we waited.
+        continue when pg_catalog.to_regclass('app.' || partition) is not null;
+        execute pg_catalog.format('create table app.%I (like app.pattern_data including all)', partition);
+        execute pg_catalog.format(
+            'with moved as (delete from app.pattern_data_default where date >= %L and date < %L returning *)'
+            ' insert into app.%I select moved.* from moved',
+            month, month + interval '1 month', partition);
+        execute pg_catalog.format(
+            'alter table app.pattern_data attach partition app.%I for values from (%L) to (%L)',
+            partition, month, (month + interval '1 month')::date);
+        execute pg_catalog.format('call app.isolate(%L)', 'app.' || partition);
+    end loop;
+end
+$$;
+COMMENT ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) IS 'Make the missing months of app.pattern_data; `daymark migrate up` calls it';
+CREATE FUNCTION app.delete_pattern(day date) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    delete from app.pattern_data
+    where tenant_id = app.tenant_id()
+      and user_id = app.user_id()
+      and date = day;
+    return found;
+end
+$$;
+COMMENT ON FUNCTION app.delete_pattern(day date) IS 'Delete one of the caller''s own days; whether it was there';
+CREATE FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) RETURNS TABLE(tenant_id uuid, user_id uuid)
+    LANGUAGE plpgsql ROWS 1
+    AS $$
+begin
+    perform pg_catalog.set_config('app.tenant_id', for_tenant::text, true), pg_catalog.set_config('app.seal', seal, true);
+    tenant_id := for_tenant;
+    user_id := for_user;
+    return next;
+end
+$$;
+COMMENT ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) IS 'Enter a tenant for the length of one statement, or of a transaction';
+CREATE PROCEDURE app.isolate(IN target regclass)
+    LANGUAGE plpgsql
+    SET search_path TO ''
+    AS $$
+declare
+    misled text;
+    has_user boolean;
+    found record;
+begin
+    if not exists (
+        select
+        from pg_catalog.pg_attribute
+        where attrelid = target
+          and attname = 'tenant_id'
+          and atttypid = 'pg_catalog.uuid'::pg_catalog.regtype
+          and attnotnull
+    ) then
+        raise invalid_table_definition using
+            message = pg_catalog.format('%s needs a column "tenant_id uuid not null"', target);
+    end if;
+    select pg_catalog.string_agg(conname, ', ' order by conname)
+    into misled
+    from pg_catalog.pg_constraint
+    where conrelid = target
+      and contype in ('p', 'u', 'f', 'x')
+      and (
+          conkey[1] <> (
+              select attnum from pg_catalog.pg_attribute where attrelid = target and attname = 'tenant_id'
+          )
+          -- What a foreign key refers to is led by the tenant as well, or it would tie two tenants' rows together.
+          or confkey[1] <> (
+              select attnum from pg_catalog.pg_attribute where attrelid = confrelid and attname = 'tenant_id'
+          )
+      );
+    if misled is not null then
+        raise invalid_table_definition using
+            message = pg_catalog.format('%s has keys that tenant_id does not lead: %s', target, misled);
+    end if;
+    select pg_catalog.string_agg(indexrelid::pg_catalog.regclass::text, ', ' order by indexrelid)
+    into misled
+    from pg_catalog.pg_index
+    where indrelid = target
+      and indkey[0] <> (
+          select attnum from pg_catalog.pg_attribute where attrelid = target and attname = 'tenant_id'
+      )
+      -- A table of one row a tenant may have what is unique among tenants (a slug), if only as an expression: under
+      -- row security a condition on a function that is not leakproof is never looked up in an index.
+      and not (
+          indkey[0] = 0
+          and exists (
+              select
+              from pg_catalog.pg_constraint
+              where conrelid = target
+                and contype = 'p'
+                and conkey = array(
+                    select attnum from pg_catalog.pg_attribute where attrelid = target and attname = 'tenant_id'
+                )
+          )
+          and exists (
+              select
+              from pg_catalog.regexp_matches(indexprs::text, ':funcid (\d+)', 'g') as used
+              join pg_catalog.pg_proc as called
+                  on called.oid = used[1]::pg_catalog.oid
+              where not called.proleakproof
+          )
+      );
+    if misled is not null then
+        raise invalid_table_definition using
+            message = pg_catalog.format('%s has indexes that tenant_id does not lead: %s', target, misled);
+    end if;
+    execute pg_catalog.format('alter table %s enable row level security, force row level security', target);
+    execute pg_catalog.format('revoke all on table %s from public', target);
+    for found in select polname from pg_catalog.pg_policy where polrelid = target loop
+        execute pg_catalog.format('drop policy %I on %s', found.polname, target);
+    end loop;
+    execute pg_catalog.format(
+        'create policy tenant_floor on %s as restrictive for all to public'
+        ' using ((tenant_id, true) = (select app.tenant_id(), true))'
+        ' with check ((tenant_id, true) = (select app.tenant_id(), true))', target);
+    has_user := exists (
+        select from pg_catalog.pg_attribute where attrelid = target and attname = 'user_id' and not attisdropped
+    );
+    if has_user then
+        execute pg_catalog.format(
+            'create policy own_rows on %s for all to daymark_service'
+            ' using (user_id = (select app.user_id())) with check (user_id = (select app.user_id()))', target);
+        execute pg_catalog.format(
+            'create policy admin_rows on %s for select to daymark_service'
+            ' using ((tenant_id, ''admin'') = (select app.tenant_id(), app.role()))', target);
+    else
+        execute pg_catalog.format(
+            'create policy tenant_rows on %s for all to daymark_service'
+            ' using ((tenant_id, true) = (select app.tenant_id(), true))'
+            ' with check ((tenant_id, true) = (select app.tenant_id(), true))', target);
+    end if;
+    execute pg_catalog.format(
+        'create policy analyst_rows on %s for select to daymark_analyst'
+        ' using ((tenant_id, true) = (select app.tenant_id(), true))', target);
+    for found in
+        select attname
+        from pg_catalog.pg_attribute
+        where attrelid = target
+          and attnum > 0
+          and not attisdropped
+          and atttypid in ('pg_catalog.text'::pg_catalog.regtype, 'pg_catalog.jsonb'::pg_catalog.regtype)
+    loop
+        execute pg_catalog.format('alter table %s alter column %I set statistics 0', target, found.attname);
+    end loop;
+end
+$$;
+COMMENT ON PROCEDURE app.isolate(IN target regclass) IS 'Put a table behind the tenant wall: the only way a table gets its policies';
+CREATE TABLE app.pins (
+    login name NOT NULL,
+    tenant uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY app.pins FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.pins IS 'Which tenant a login of psql is pinned to; only the owner reads it';
+CREATE FUNCTION app.pinned_context() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (('9999999999|0000000000|'::text || pin.tenant) || '|00000000-0000-0000-0000-000000000000|00000000-0000-0000-0000-000000000000|analyst'::text)
+    FROM app.pins pin
+   WHERE (pin.login = SESSION_USER);
+END;
+COMMENT ON FUNCTION app.pinned_context() IS 'The context of an analyst, by their login alone; NULL for all others';
+CREATE FUNCTION app.refuse(reason text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    raise insufficient_privilege using
+        message = reason,
+        hint = 'The service enters a tenant for each statement; in psql, use `daymark psql TENANT`.';
+end
+$$;
+COMMENT ON FUNCTION app.refuse(reason text) IS 'Raise 42501: the end of every statement whose context does not hold';
+CREATE TABLE app.seal_keys (
+    key_id text NOT NULL,
+    inner_pad bytea NOT NULL,
+    outer_pad bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT seal_keys_key_id_is_hex CHECK ((key_id ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT seal_keys_pads_are_blocks CHECK (((length(inner_pad) = 64) AND (length(outer_pad) = 64)))
+);
+ALTER TABLE ONLY app.seal_keys FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.seal_keys IS 'The keys of the seal, as HMAC''s two pads; only the owner reads it. Two at most: the newest, and the one before';
+COMMENT ON COLUMN app.seal_keys.key_id IS 'The first 16 digits of the key''s SHA-256: tells keys apart, and nothing else';
+CREATE FUNCTION app.verified_context() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((SESSION_USER <> 'daymark_service'::name) AND (app.pinned_context() IS NOT NULL)) THEN app.pinned_context()
+             WHEN ((given.tenant IS NULL) OR (given.tenant = ''::text)) THEN app.refuse('no tenant in context'::text)
+             WHEN ((key.key_id IS NULL) OR (given.tenant <> substr(given.seal, 23, 36))) THEN app.refuse('the context is not sealed'::text)
+             WHEN (to_timestamp(("left"(given.seal, 10))::double precision) <= clock_timestamp()) THEN app.refuse('the context has expired'::text)
+             WHEN (substr(given.seal, 12, 10) <> ALL (ARRAY['0000000000'::text, lpad((pg_backend_pid())::text, 10, '0'::text)])) THEN app.refuse('the context is of another connection'::text)
+             ELSE "left"(given.seal, '-65'::integer)
+         END AS "left"
+    FROM (( SELECT current_setting('app.tenant_id'::text, true) AS tenant,
+             current_setting('app.seal'::text, true) AS seal
+          OFFSET 0) given
+      LEFT JOIN app.seal_keys key ON ((sha256(convert_to("right"(given.seal, 64), 'UTF8'::name)) = sha256(convert_to(encode(sha256((key.outer_pad || sha256((key.inner_pad || convert_to("left"(given.seal, '-65'::integer), 'UTF8'::name))))), 'hex'::text), 'UTF8'::name)))));
+END;
+COMMENT ON FUNCTION app.verified_context() IS 'The context that this statement runs in, without its mac; raises 42501';
+CREATE FUNCTION app.role() RETURNS text
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    RETURN substr(app.verified_context(), 134);
+COMMENT ON FUNCTION app.role() IS 'What the caller may see in their tenant: member (their own rows) or admin (all of them)';
+CREATE FUNCTION app.session_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    RETURN (NULLIF(substr(app.verified_context(), 97, 36), '00000000-0000-0000-0000-000000000000'::text))::uuid;
+COMMENT ON FUNCTION app.session_id() IS 'The session that the caller''s token belongs to, or NULL';
+CREATE FUNCTION app.tenant_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    RETURN (substr(app.verified_context(), 23, 36))::uuid;
+COMMENT ON FUNCTION app.tenant_id() IS 'The tenant this statement runs for; raises 42501 where there is none';
+CREATE FUNCTION app.user_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    RETURN (NULLIF(substr(app.verified_context(), 60, 36), '00000000-0000-0000-0000-000000000000'::text))::uuid;
+COMMENT ON FUNCTION app.user_id() IS 'The person this statement runs for, or NULL: then no row is anybody''s own';
+CREATE TABLE app.user_recommendations (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    generated_at timestamp with time zone NOT NULL,
+    "position" smallint NOT NULL,
+    engine text NOT NULL,
+    recommendation text NOT NULL,
+    reasoning text NOT NULL,
+    data_point jsonb,
+    based_on jsonb NOT NULL,
+    viewed_at timestamp with time zone,
+    viewed boolean GENERATED ALWAYS AS ((viewed_at IS NOT NULL)) STORED NOT NULL,
+    CONSTRAINT user_recommendations_engine_length CHECK (((length(engine) >= 1) AND (length(engine) <= 40))),
+    CONSTRAINT user_recommendations_position_range CHECK ((("position" >= 1) AND ("position" <= 5))),
+    CONSTRAINT user_recommendations_reasoning_length CHECK (((length(reasoning) >= 1) AND (length(reasoning) <= 2000))),
+    CONSTRAINT user_recommendations_recommendation_length CHECK (((length(recommendation) >= 1) AND (length(recommendation) <= 500)))
+);
+ALTER TABLE ONLY app.user_recommendations ALTER COLUMN engine SET STATISTICS 0;
+ALTER TABLE ONLY app.user_recommendations ALTER COLUMN recommendation SET STATISTICS 0;
+ALTER TABLE ONLY app.user_recommendations ALTER COLUMN reasoning SET STATISTICS 0;
+ALTER TABLE ONLY app.user_recommendations ALTER COLUMN data_point SET STATISTICS 0;
+ALTER TABLE ONLY app.user_recommendations ALTER COLUMN based_on SET STATISTICS 0;
+ALTER TABLE ONLY app.user_recommendations FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN app.user_recommendations."position" IS '1 to 5, within the batch: all rows of one generated_at';
+COMMENT ON COLUMN app.user_recommendations.based_on IS 'What the batch was made from (dataPoints and the averages), on every row, so that a cached read is one index scan';
+CREATE VIEW app.cache_hits WITH (security_invoker='true', security_barrier='true') AS
+ WITH newest AS (
+         SELECT user_recommendations.tenant_id,
+            user_recommendations.user_id,
+            max(user_recommendations.generated_at) AS generated_at
+           FROM app.user_recommendations
+          GROUP BY user_recommendations.tenant_id, user_recommendations.user_id
+        )
+ SELECT tenant_id,
+    count(*) AS people,
+    count(*) FILTER (WHERE (generated_at > (now() - '01:00:00'::interval))) AS hits
+   FROM newest
+  GROUP BY tenant_id;
+COMMENT ON VIEW app.cache_hits IS 'Of the people who ever got recommendations, how many would get the kept ones if they asked now (by the default hour)';
+CREATE TABLE app.pattern_data (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    date date NOT NULL,
+    energy smallint NOT NULL,
+    focus smallint NOT NULL,
+    fulfillment smallint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT pattern_data_energy_range CHECK (((energy >= 0) AND (energy <= 100))),
+    CONSTRAINT pattern_data_focus_range CHECK (((focus >= 0) AND (focus <= 100))),
+    CONSTRAINT pattern_data_fulfillment_range CHECK (((fulfillment >= 0) AND (fulfillment <= 100)))
+)
+PARTITION BY RANGE (date);
+ALTER TABLE ONLY app.pattern_data FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN app.pattern_data.date IS 'The day as the person''s own calendar has it (users.timezone)';
+COMMENT ON COLUMN app.pattern_data.revision IS '1 as first recorded, one more each time the day is replaced';
+CREATE VIEW app.daily_averages WITH (security_invoker='true', security_barrier='true') AS
+ SELECT tenant_id,
+    date,
+    count(*) AS people,
+    round(avg(energy), 1) AS energy,
+    round(avg(focus), 1) AS focus,
+    round(avg(fulfillment), 1) AS fulfillment
+   FROM app.pattern_data
+  GROUP BY tenant_id, date;
+COMMENT ON VIEW app.daily_averages IS 'Each day''s average scores, over the people who recorded it';
+CREATE VIEW app.engine_use WITH (security_invoker='true', security_barrier='true') AS
+ SELECT tenant_id,
+    ((generated_at AT TIME ZONE 'UTC'::text))::date AS date,
+    engine,
+    count(DISTINCT ROW(user_id, generated_at)) AS batches,
+    count(*) AS recommendations,
+    count(viewed_at) AS viewed
+   FROM app.user_recommendations
+  GROUP BY tenant_id, (((generated_at AT TIME ZONE 'UTC'::text))::date), engine;
+COMMENT ON VIEW app.engine_use IS 'What each engine made each day (UTC), and how much of it was seen';
+CREATE TABLE app.pattern_data_default (
+    tenant_id uuid CONSTRAINT pattern_data_tenant_id_not_null NOT NULL,
+    user_id uuid CONSTRAINT pattern_data_user_id_not_null NOT NULL,
+    date date CONSTRAINT pattern_data_date_not_null NOT NULL,
+    energy smallint CONSTRAINT pattern_data_energy_not_null NOT NULL,
+    focus smallint CONSTRAINT pattern_data_focus_not_null NOT NULL,
+    fulfillment smallint CONSTRAINT pattern_data_fulfillment_not_null NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() CONSTRAINT pattern_data_recorded_at_not_null NOT NULL,
+    revision bigint DEFAULT 1 CONSTRAINT pattern_data_revision_not_null NOT NULL,
+    CONSTRAINT pattern_data_energy_range CHECK (((energy >= 0) AND (energy <= 100))),
+    CONSTRAINT pattern_data_focus_range CHECK (((focus >= 0) AND (focus <= 100))),
+    CONSTRAINT pattern_data_fulfillment_range CHECK (((fulfillment >= 0) AND (fulfillment <= 100)))
+);
+ALTER TABLE ONLY app.pattern_data_default FORCE ROW LEVEL SECURITY;
+CREATE TABLE app.tenants (
+    tenant_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tenants_name_length CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT tenants_slug_is_a_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT tenants_slug_is_no_id CHECK ((slug !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))
+);
+ALTER TABLE ONLY app.tenants ALTER COLUMN slug SET STATISTICS 0;
+ALTER TABLE ONLY app.tenants ALTER COLUMN name SET STATISTICS 0;
+ALTER TABLE ONLY app.tenants FORCE ROW LEVEL SECURITY;
+CREATE TABLE app.users (
+    tenant_id uuid NOT NULL,
+    user_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email text,
+    role text DEFAULT 'member'::text NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_email_is_an_address CHECK (((email ~ '^[^\s@]+@[^\s@]+$'::text) AND (length(email) <= 254))),
+    CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['member'::text, 'admin'::text]))),
+    CONSTRAINT users_timezone_known CHECK (((timezone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) AND (('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE timezone) IS NOT NULL)))
+);
+ALTER TABLE ONLY app.users ALTER COLUMN email SET STATISTICS 0;
+ALTER TABLE ONLY app.users ALTER COLUMN role SET STATISTICS 0;
+ALTER TABLE ONLY app.users ALTER COLUMN timezone SET STATISTICS 0;
+ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN app.users.email IS 'NULL for a person whom the service has met only by a verified token';
+COMMENT ON COLUMN app.users.timezone IS 'IANA name: whose midnight a day of theirs ends at';
+ALTER TABLE ONLY app.pattern_data ATTACH PARTITION app.pattern_data_default DEFAULT;
+ALTER TABLE ONLY app.pattern_data
+    ADD CONSTRAINT pattern_data_pkey PRIMARY KEY (tenant_id, user_id, date);
+ALTER TABLE ONLY app.pattern_data_default
+    ADD CONSTRAINT pattern_data_default_pkey PRIMARY KEY (tenant_id, user_id, date);
+ALTER TABLE ONLY app.pins
+    ADD CONSTRAINT pins_pkey PRIMARY KEY (login);
+ALTER TABLE ONLY app.seal_keys
+    ADD CONSTRAINT seal_keys_pkey PRIMARY KEY (key_id);
+ALTER TABLE ONLY app.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
+ALTER TABLE ONLY app.user_recommendations
+    ADD CONSTRAINT user_recommendations_pkey PRIMARY KEY (tenant_id, id);
+ALTER TABLE ONLY app.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (tenant_id, user_id);
+CREATE UNIQUE INDEX tenants_slug_key ON app.tenants USING btree (lower(slug));
+ALTER INDEX app.tenants_slug_key ALTER COLUMN 1 SET STATISTICS 0;
+CREATE UNIQUE INDEX user_recommendations_newest ON app.user_recommendations USING btree (tenant_id, user_id, generated_at DESC, "position");
+CREATE UNIQUE INDEX users_email_key ON app.users USING btree (tenant_id, lower(email));
+ALTER INDEX app.users_email_key ALTER COLUMN 2 SET STATISTICS 0;
+ALTER INDEX app.pattern_data_pkey ATTACH PARTITION app.pattern_data_default_pkey;
+CREATE STATISTICS app.user_recommendations_people (dependencies) ON tenant_id, user_id FROM app.user_recommendations;
+ALTER TABLE app.pattern_data
+    ADD CONSTRAINT pattern_data_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.pins
+    ADD CONSTRAINT pins_tenant_fkey FOREIGN KEY (tenant) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.user_recommendations
+    ADD CONSTRAINT user_recommendations_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.users
+    ADD CONSTRAINT users_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
+CREATE POLICY admin_rows ON app.pattern_data FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
+CREATE POLICY admin_rows ON app.pattern_data_default FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
+CREATE POLICY admin_rows ON app.user_recommendations FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
+CREATE POLICY admin_rows ON app.users FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
+CREATE POLICY analyst_rows ON app.pattern_data FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.pattern_data_default FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.tenants FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.user_recommendations FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.users FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY own_rows ON app.pattern_data TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_rows ON app.pattern_data_default TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_rows ON app.user_recommendations TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_rows ON app.users TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+ALTER TABLE app.pattern_data ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.pattern_data_default ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.pins ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.seal_keys ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.pattern_data_default AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.tenants AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.user_recommendations AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.users AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_rows ON app.tenants TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+ALTER TABLE app.tenants ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.user_recommendations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
+GRANT USAGE ON SCHEMA app TO daymark_service;
+GRANT USAGE ON SCHEMA app TO daymark_analyst;
+REVOKE ALL ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.delete_pattern(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.delete_pattern(day date) TO daymark_service;
+REVOKE ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) TO daymark_service;
+REVOKE ALL ON PROCEDURE app.isolate(IN target regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.pinned_context() FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.refuse(reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.refuse(reason text) TO daymark_service;
+GRANT ALL ON FUNCTION app.refuse(reason text) TO daymark_analyst;
+REVOKE ALL ON FUNCTION app.verified_context() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.verified_context() TO daymark_service;
+GRANT ALL ON FUNCTION app.verified_context() TO daymark_analyst;
+REVOKE ALL ON FUNCTION app.role() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.role() TO daymark_service;
+GRANT ALL ON FUNCTION app.role() TO daymark_analyst;
+REVOKE ALL ON FUNCTION app.session_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.session_id() TO daymark_service;
+GRANT ALL ON FUNCTION app.session_id() TO daymark_analyst;
+REVOKE ALL ON FUNCTION app.tenant_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tenant_id() TO daymark_service;
+GRANT ALL ON FUNCTION app.tenant_id() TO daymark_analyst;
+REVOKE ALL ON FUNCTION app.user_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.user_id() TO daymark_service;
+GRANT ALL ON FUNCTION app.user_id() TO daymark_analyst;
+GRANT SELECT ON TABLE app.user_recommendations TO daymark_service;
+GRANT SELECT ON TABLE app.user_recommendations TO daymark_analyst;
+GRANT INSERT(tenant_id) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(id) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(generated_at) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT("position") ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(engine) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(recommendation) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(reasoning) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(data_point) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(based_on) ON TABLE app.user_recommendations TO daymark_service;
+GRANT UPDATE(viewed_at) ON TABLE app.user_recommendations TO daymark_service;
+GRANT SELECT ON TABLE app.cache_hits TO daymark_analyst;
+GRANT SELECT ON TABLE app.cache_hits TO daymark_service;
+GRANT SELECT ON TABLE app.pattern_data TO daymark_service;
+GRANT SELECT ON TABLE app.pattern_data TO daymark_analyst;
+GRANT INSERT(tenant_id) ON TABLE app.pattern_data TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.pattern_data TO daymark_service;
+GRANT INSERT(date) ON TABLE app.pattern_data TO daymark_service;
+GRANT INSERT(energy),UPDATE(energy) ON TABLE app.pattern_data TO daymark_service;
+GRANT INSERT(focus),UPDATE(focus) ON TABLE app.pattern_data TO daymark_service;
+GRANT INSERT(fulfillment),UPDATE(fulfillment) ON TABLE app.pattern_data TO daymark_service;
+GRANT INSERT(recorded_at),UPDATE(recorded_at) ON TABLE app.pattern_data TO daymark_service;
+GRANT UPDATE(revision) ON TABLE app.pattern_data TO daymark_service;
+GRANT SELECT ON TABLE app.daily_averages TO daymark_analyst;
+GRANT SELECT ON TABLE app.daily_averages TO daymark_service;
+GRANT SELECT ON TABLE app.engine_use TO daymark_analyst;
+GRANT SELECT ON TABLE app.engine_use TO daymark_service;
+GRANT SELECT ON TABLE app.tenants TO daymark_service;
+GRANT SELECT ON TABLE app.tenants TO daymark_analyst;
+GRANT SELECT ON TABLE app.users TO daymark_service;
+GRANT SELECT ON TABLE app.users TO daymark_analyst;
+GRANT INSERT(tenant_id) ON TABLE app.users TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.users TO daymark_service;
