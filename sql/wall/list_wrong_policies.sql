@@ -1,0 +1,100 @@
+-- List policies in schema app that are missing, altered or hand-made, measured by what app.isolate spells. For the
+-- administrator.
+--
+-- returns     danger text : a sentence for each
+--
+-- Written out here once more and not taken from app.isolate: a procedure that was altered would vouch for itself. With
+-- another search_path than '' the conditions would read differently.
+
+with isolated as (
+    select
+        relation.oid,
+        exists (
+            select from pg_catalog.pg_attribute
+            where attrelid = relation.oid and attname = 'user_id' and not attisdropped
+        ) as has_user
+    from pg_catalog.pg_class as relation
+    join pg_catalog.pg_attribute as tenant
+        on tenant.attrelid = relation.oid
+    where relation.relnamespace = 'app'::pg_catalog.regnamespace
+      and relation.relkind in ('r', 'p')
+      and tenant.attname = 'tenant_id'
+),
+
+spelled (name, with_user, permissive, command, roles, using_, check_) as (
+    values
+    (
+        'tenant_floor', null::boolean, false, '*', 'public',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
+    ),
+    (
+        'own_rows', true, true, '*', 'daymark_service',
+        '(user_id = ( SELECT app.user_id() AS user_id))',
+        '(user_id = ( SELECT app.user_id() AS user_id))'
+    ),
+    (
+        'admin_rows', true, true, 'r', 'daymark_service',
+        e'((tenant_id, \'admin\'::text) = ( SELECT app.tenant_id() AS tenant_id,\n    app.role() AS role))',
+        null
+    ),
+    (
+        'tenant_rows', false, true, '*', 'daymark_service',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
+    ),
+    (
+        'analyst_rows', null, true, 'r', 'daymark_analyst',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
+        null
+    )
+),
+
+expected as (
+    select
+        isolated.oid,
+        spelled.name,
+        pg_catalog.to_jsonb(spelled) - 'with_user' as definition
+    from isolated
+    join spelled
+        on spelled.with_user is null
+        or spelled.with_user = isolated.has_user
+),
+
+actual as (
+    select
+        policy.polrelid as oid,
+        policy.polname::text as name,
+        pg_catalog.jsonb_build_object(
+            'name', policy.polname,
+            'permissive', policy.polpermissive,
+            'command', policy.polcmd,
+            'roles', (
+                select pg_catalog.string_agg(coalesce(role.rolname, 'public'), ', ' order by role.rolname)
+                from unnest(policy.polroles) as given (oid)
+                left join pg_catalog.pg_roles as role
+                    on role.oid = given.oid
+            ),
+            'using_', pg_catalog.pg_get_expr(policy.polqual, policy.polrelid),
+            'check_', pg_catalog.pg_get_expr(policy.polwithcheck, policy.polrelid)
+        ) as definition
+    from pg_catalog.pg_policy as policy
+    join pg_catalog.pg_class as relation
+        on relation.oid = policy.polrelid
+    where relation.relnamespace = 'app'::pg_catalog.regnamespace
+)
+
+select
+    pg_catalog.format(
+        case
+            when actual.name is null then '%s lacks policy %s'
+            when expected.name is null then '%s has a hand-made policy, %s'
+            else '%s has policy %s, but not as app.isolate spells it'
+        end,
+        oid::pg_catalog.regclass,
+        name
+    ) as danger
+from expected
+full join actual
+    using (oid, name)
+where actual.definition is distinct from expected.definition;
