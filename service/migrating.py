@@ -101,6 +101,38 @@ def status(url: str, folder: Path = FOLDER) -> list[Entry]:
         return [Entry(migration.id, migration.id not in pending) for migration in _read(folder)]
 
 
+def check(url: str, folder: Path = FOLDER) -> list[str]:
+    """Compare the book at `url` with the files of this release; a sentence for each fault, and nothing is changed.
+
+    Raises MigrationError where the database cannot be reached or read.
+    """
+    files = {migration.id: Path(migration.path) for migration in _read(folder)}
+    with connected(url) as connection:
+        if connection.execute("select to_regclass('migrations._yoyo_migration')").fetchone() == (None,):
+            return [f"pending: {name}" for name in files]
+        booked = {name for (name,) in connection.execute("select migration_id from migrations._yoyo_migration")}
+        contents: dict[str, str] = {}
+        if connection.execute("select to_regclass('migrations.contents')").fetchone() != (None,):
+            contents = dict(connection.execute("select migration_id, sha256 from migrations.contents").fetchall())
+        locks = connection.execute("select pid from migrations.yoyo_lock").fetchall()
+        # Shared: two checks at once are no migration.
+        idle = connection.execute("select pg_try_advisory_lock_shared(%s)", (ADVISORY_LOCK,)).fetchone() == (True,)
+    faults = [f"pending: {name}" for name in files if name not in booked]
+    faults += [f"missing: {name} has been applied, and this release has no such file" for name in booked - files.keys()]
+    faults += [
+        f"altered: {name} is not the file that was applied; a landed migration never changes, a new one follows it"
+        for name, path in files.items()
+        if name in booked and contents.get(name) != hashlib.sha256(path.read_text("utf-8").encode()).hexdigest()
+    ]
+    if not idle:
+        faults.append("running: another migration is under way")
+    elif locks:
+        faults.append(
+            f"stale lock: yoyo's process {locks[0][0]} was killed and left it behind; `daymark migrate up` clears it"
+        )
+    return sorted(faults)
+
+
 def new(name: str, folder: Path = FOLDER) -> list[Path]:
     """Write the two empty files of the next migration and give their paths.
 
@@ -117,25 +149,32 @@ def new(name: str, folder: Path = FOLDER) -> list[Path]:
 
 
 @contextmanager
-def _locked(url: str) -> Iterator[tuple[psycopg.Connection[Any], Any]]:
-    """Connect, and keep every other run out until done."""
+def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Connect to `url`. Raises MigrationError where that cannot be, and for whatever Postgres refuses inside."""
     try:
-        connected = psycopg.connect(url, autocommit=True, connect_timeout=10)
+        opened = psycopg.connect(url, autocommit=True, connect_timeout=10)
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:  # the latter: an URL that libpq does not take
         raise MigrationError(f"cannot reach the database: {_first_line(error)}") from error
     try:
-        with connected as connection:
-            _check_rights(connection)
-            _wait_for_lock(connection)
-            # Not `if not exists`, which warns: a notice on every run would hide the one that matters.
-            if connection.execute("select to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):
-                connection.execute(f"create schema {SCHEMA}")
-            with yoyo.get_backend(_yoyo_url(url)) as backend:
-                # We hold the advisory lock, so whoever left a lock row is gone.
-                backend.break_lock()
-                yield connection, backend
+        with opened as connection:
+            yield connection
     except (psycopg.Error, BadMigration, OSError) as error:
         raise MigrationError(_first_line(error)) from error
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[tuple[psycopg.Connection[Any], Any]]:
+    """Connect, and keep every other run out until done."""
+    with connected(url) as connection:
+        _check_rights(connection)
+        _wait_for_lock(connection)
+        # Not `if not exists`, which warns: a notice on every run would hide the one that matters.
+        if connection.execute("select to_regnamespace(%s)", (SCHEMA,)).fetchone() == (None,):
+            connection.execute(f"create schema {SCHEMA}")
+        with yoyo.get_backend(_yoyo_url(url)) as backend:
+            # We hold the advisory lock, so whoever left a lock row is gone.
+            backend.break_lock()
+            yield connection, backend
 
 
 def _check_rights(connection: psycopg.Connection[Any]) -> None:

@@ -1,6 +1,7 @@
 """The runner: one at a time, all or nothing, and whatever kills it, the next run goes on from there."""
 
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -328,3 +329,104 @@ def test_runs_in_two_databases_do_not_wait_for_each_other(migrated: str, empty: 
         with ThreadPoolExecutor(1) as runs:
             runs.submit(migrating.up, empty).add_done_callback(lambda _: done.set())
             assert done.wait(20)
+
+
+# What `daymark migrate check` says.
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """Give a copy of the migrations that a test may change."""
+    return Path(shutil.copytree(FOLDER, tmp_path / "migrations"))
+
+
+def test_a_database_that_is_as_the_release_has_it_has_no_fault(migrated: str) -> None:
+    assert migrating.check(migrated) == []
+
+
+def test_in_an_empty_database_every_migration_is_pending_and_stays_so(empty: str) -> None:
+    assert migrating.check(empty) == [f"pending: {name}" for name in NAMES]
+    assert Asked(empty)("select to_regnamespace('migrations')") is None
+
+
+def test_what_has_been_rolled_back_is_pending(migrated: str) -> None:
+    migrating.down(migrated, 2)
+
+    assert migrating.check(migrated) == [f"pending: {name}" for name in NAMES[-2:]]
+
+
+@pytest.mark.parametrize("more", ["\n", "-- Said better.\n", "create table app.later ();\n"])
+def test_a_file_that_is_not_as_it_was_applied_is_altered(migrated: str, release: Path, more: str) -> None:
+    with (release / f"{NAMES[1]}.sql").open("a", encoding="utf-8") as file:
+        file.write(more)
+
+    assert migrating.check(migrated, release) == [
+        f"altered: {NAMES[1]} is not the file that was applied; a landed migration never changes, a new one follows it"
+    ]
+
+
+def test_a_migration_whose_contents_nobody_booked_is_altered(migrated: str) -> None:
+    Asked(migrated)("delete from migrations.contents where migration_id = %s", NAMES[0])
+
+    [fault] = migrating.check(migrated)
+    assert fault.startswith(f"altered: {NAMES[0]} ")
+
+
+def test_where_a_file_is_gone_it_is_missing(migrated: str, release: Path) -> None:
+    (release / f"{NAMES[-1]}.sql").unlink()
+
+    assert migrating.check(migrated, release) == [
+        f"missing: {NAMES[-1]} has been applied, and this release has no such file"
+    ]
+
+
+def test_all_faults_are_told_at_once(migrated: str, release: Path) -> None:
+    (release / f"{NAMES[2]}.sql").rename(release / "0003.renamed.sql")
+    write(release, NAMES[0], "select 1;")
+    Asked(migrated)("insert into migrations.yoyo_lock (locked, ctime, pid) values (1, now(), 4194304)")
+
+    assert [fault.partition(":")[0] for fault in migrating.check(migrated, release)] == [
+        "altered",
+        "missing",
+        "pending",
+        "stale lock",
+    ]
+
+
+def test_the_lock_row_of_a_killed_run_is_told_with_how_to_clear_it(migrated: str) -> None:
+    Asked(migrated)("insert into migrations.yoyo_lock (locked, ctime, pid) values (1, now(), 4194304)")
+    stale = "stale lock: yoyo's process 4194304 was killed and left it behind; `daymark migrate up` clears it"
+
+    assert migrating.check(migrated) == [stale]
+    assert migrating.check(migrated) == [stale]
+    migrating.up(migrated)
+    assert migrating.check(migrated) == []
+
+
+def test_a_run_that_goes_on_is_told_and_its_lock_row_is_not_stale(migrated: str) -> None:
+    Asked(migrated)("insert into migrations.yoyo_lock (locked, ctime, pid) values (1, now(), 4194304)")
+    with psycopg.connect(migrated, autocommit=True) as other:
+        other.execute("select pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+
+        assert migrating.check(migrated) == ["running: another migration is under way"]
+
+
+def test_another_check_is_no_migration(migrated: str) -> None:
+    with psycopg.connect(migrated, autocommit=True) as other:
+        other.execute("select pg_advisory_lock_shared(%s)", (ADVISORY_LOCK,))
+
+        assert migrating.check(migrated) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "database", "said"),
+    [
+        ("postgres", "no_such_database", 'cannot reach the database: .*database "no_such_database" does not exist'),
+        ("daymark_service", "{own}", "permission denied for schema migrations"),
+    ],
+)
+def test_who_cannot_read_the_book_is_told_why(
+    postgres: embedded.Server, own_database: str, role: str, database: str, said: str
+) -> None:
+    with pytest.raises(MigrationError, match=said):
+        migrating.check(postgres.url(role, database.format(own=own_database)))

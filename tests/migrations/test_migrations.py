@@ -33,7 +33,12 @@ def fresh(cluster: embedded.Server) -> Iterator[str]:
     """Give a database in a cluster in which nothing of ours is."""
     run_as_admin(cluster, "postgres", "create database fresh")
     yield "fresh"
-    run_as_admin(cluster, "postgres", "drop database fresh with (force)", "drop role if exists daymark_service")
+    run_as_admin(
+        cluster,
+        "postgres",
+        "drop database fresh with (force)",
+        "drop role if exists daymark_service, daymark_analyst",
+    )
 
 
 @pytest.fixture
@@ -68,7 +73,7 @@ def schema(server: embedded.Server, database: str, *options: str) -> str:
     return dump.stdout
 
 
-def rights(server: embedded.Server, database: str) -> object:
+def rights(server: embedded.Server, database: str) -> list[tuple[Any, ...]]:
     """What pg_dump does not tell: the database's own rights, and the roles."""
     with psycopg.connect(server.url("postgres", database)) as connection:
         return connection.execute(
@@ -135,7 +140,7 @@ def test_rolling_back_in_one_of_two_databases_leaves_the_other_as_it_was(cluster
     assert schema(cluster, "second") == nothing[0]
     # The role serves the first database still; in this one it has no right, and everybody has what is everybody's.
     run_as_admin(cluster, "postgres", "drop database second with (force)")
-    assert left == [(nothing[1][0][0], ["daymark_service", "postgres"], [])]  # type: ignore[index]
+    assert left == [(nothing[1][0][0], ["daymark_analyst", "daymark_service", "postgres"], [])]
     migrating.down(cluster.url("postgres", fresh), None)
     assert rights(cluster, fresh) == nothing[1]
 
@@ -177,19 +182,25 @@ def test_a_databases_owner_who_is_no_superuser_can_migrate(cluster: embedded.Ser
     assert after[1] == before[1]
 
 
-def test_a_service_role_that_the_operator_made_is_taken_as_it_is(cluster: embedded.Server, fresh: str) -> None:
+def test_roles_that_the_operator_made_are_taken_as_they_are(cluster: embedded.Server, fresh: str) -> None:
     run_as_admin(
         cluster,
         "postgres",
         "create role daymark_service login noinherit password 'made by hand'",
+        "create role daymark_analyst nologin",
         "create role keeper login nosuperuser createrole bypassrls",
         "alter database fresh owner to keeper",
     )
 
     applied = migrating.up(cluster.url("keeper", fresh))
+    # Down to where the analysts' role is gone from the schema, and stays in the cluster.
+    taken_back = migrating.down(cluster.url("keeper", fresh), 2)
+    [(_, roles, _)] = rights(cluster, fresh)
     run_as_admin(cluster, "postgres", "drop database fresh with (force)", "create database fresh", "drop role keeper")
 
     assert len(applied) == len(FILES)
+    assert [name[:4] for name in taken_back] == ["0009", "0008"]
+    assert "daymark_analyst" in roles
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
