@@ -8,7 +8,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from multiprocessing import connection
+from uuid import UUID
 
 import asyncpg
 from granian import Granian
@@ -18,13 +20,19 @@ from granian.log import LogLevels
 from litestar.types import ASGIApp
 
 from service import logs
-from service.database import CONNECT_TIMEOUT
+from service.caller import Caller
+from service.database import CONNECT_TIMEOUT, SEAL_LIFE
+from service.doctor import examine_own_role
 from service.installation import Installation, export
-from service.queries import LIST_ROLE_DANGERS
+from service.queries import FIND_CONTEXT
+from service.seal import Seal
 
 HEADER_TIMEOUT = 30_000  # milliseconds that a client may take to send its headers
 STOP_TIMEOUT = 10  # seconds that a worker may take to finish what it has begun
 READY_LIMIT = 30.0  # seconds
+
+
+ANYBODY = UUID(int=1)  # of a tenant that nobody has: only whether the seal fits is asked
 
 
 class ServingError(Exception):
@@ -95,18 +103,31 @@ def find_address(host: str, port: int) -> str:
     return str(address[0])
 
 
-async def check_role(url: str) -> None:
-    """Raise ServingError where the database is away, or where the role at `url` could pass the wall."""
+async def check_wall(url: str, seal: Seal) -> None:
+    """Raise ServingError where the database is away, where the role at `url` could pass the wall, or where it is shut.
+
+    It is shut to a service whose key of the seal the database does not hold: every statement would be refused.
+    """
     try:
         database = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT, command_timeout=CONNECT_TIMEOUT)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
         raise ServingError(f"cannot reach the database: {str(error) or type(error).__name__}") from error
     try:
-        dangers = [row["danger"] for row in await database.fetch(LIST_ROLE_DANGERS.plain)]
+        dangers = [danger for finding in await examine_own_role(database) for danger in finding.dangers]
+        if dangers:
+            raise ServingError(f"this role could pass the wall between tenants: {'; '.join(dangers)}")
+        anybody = Caller(ANYBODY, ANYBODY)
+        sealed = seal.sign(anybody, database.get_server_pid(), datetime.now(UTC) + SEAL_LIFE)
+        await database.fetch(FIND_CONTEXT.entered, ANYBODY, ANYBODY, sealed)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise ServingError(
+            f"the database does not take DAYMARK_SEAL_KEY ({error}): `daymark migrate up` with it set, or"
+            " `daymark seal rotate`"
+        ) from error
+    except (asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError) as error:
+        raise ServingError("the database is not of this release: run `daymark migrate up`") from error
     finally:
         await database.close(timeout=CONNECT_TIMEOUT)
-    if dangers:
-        raise ServingError(f"this role could pass the wall between tenants: {'; '.join(dangers)}")
 
 
 def _tell(host: str, port: int, when_ready: Callable[[], None]) -> None:

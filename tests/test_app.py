@@ -79,8 +79,10 @@ async def test_the_docs_load_nothing_from_elsewhere(client: httpx.AsyncClient, p
             assert (await client.get(address)).status_code == 200
 
 
-@pytest.mark.parametrize("missing", ["database_url", "jwt_secret"])
-def test_no_application_without_a_database_and_a_secret(settings: Settings, missing: str) -> None:
-    given = {name: getattr(settings, name) for name in ("database_url", "jwt_secret")} | {missing: None}
-    with pytest.raises(SettingsError, match="DAYMARK_DATABASE_URL and DAYMARK_JWT_SECRET: expected both"):
+@pytest.mark.parametrize("missing", ["database_url", "jwt_secret", "seal_key"])
+def test_no_application_without_a_database_and_two_secrets(settings: Settings, missing: str) -> None:
+    given = {name: getattr(settings, name) for name in ("database_url", "jwt_secret", "seal_key")} | {missing: None}
+    with pytest.raises(
+        SettingsError, match="DAYMARK_DATABASE_URL, DAYMARK_JWT_SECRET and DAYMARK_SEAL_KEY: expected all three"
+    ):
         create_app(Settings(**given))

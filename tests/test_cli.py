@@ -16,9 +16,12 @@ import rich_click as click
 from click.testing import CliRunner
 
 from service.administrator import Administrator, AdministratorError
+from service.caller import Caller
 from service.cli import cli
 from service.embedded import Server
+from service.seal import NOBODY, Seal
 from tests.command import DAYMARK, Running, ended, environment, run, started, until
+from tests.conftest import SEAL_KEY
 
 READY = "psql acme"
 ALL_DAYS = "/api/insights/patterns?days=90"
@@ -286,13 +289,16 @@ def test_a_command_starts_the_database_and_stops_it_again(tmp_path: Path) -> Non
 
 def test_migrate_up_status_and_down(tmp_path: Path, postgres: Server, own_database: str) -> None:
     url = postgres.url("postgres", own_database)
-    all_six = [
+    everything = [
         "0001.roles-and-schema",
         "0002.tenant-context",
         "0003.isolate",
         "0004.tenants-and-users",
         "0005.pattern-data",
         "0006.user-recommendations",
+        "0007.sealed-context",
+        "0008.analysts",
+        "0009.narrow-rights",
     ]
 
     def migrate(*arguments: str) -> list[str]:
@@ -300,10 +306,10 @@ def test_migrate_up_status_and_down(tmp_path: Path, postgres: Server, own_databa
         assert (result.returncode, result.stderr) == (0, "")
         return result.stdout.splitlines()
 
-    assert migrate("down") == [f"rolled back {all_six[-1]}"]
-    assert migrate("status") == [*(f"applied  {name}" for name in all_six[:-1]), f"pending  {all_six[-1]}"]
-    assert migrate("down", "99") == [f"rolled back {name}" for name in reversed(all_six[:-1])]
-    assert migrate("up") == [f"applied {name}" for name in all_six]
+    assert migrate("down") == [f"rolled back {everything[-1]}"]
+    assert migrate("status") == [*(f"applied  {name}" for name in everything[:-1]), f"pending  {everything[-1]}"]
+    assert migrate("down", "99") == [f"rolled back {name}" for name in reversed(everything[:-1])]
+    assert migrate("up") == [f"applied {name}" for name in everything]
     assert not (tmp_path / ".daymark").exists()
 
 
@@ -361,5 +367,7 @@ def test_demo_data_are_complete_in_range_apart_and_not_loaded_twice(
         ).fetchone() == (120, 3, 12, 10, True, True)
         [(tenant_id,), *_] = connection.execute("select tenant_id from app.tenants").fetchall()
     with psycopg.connect(postgres.url("daymark_service", own_database)) as connection:
-        connection.execute("select app.enter(%s, null, 'admin')", (tenant_id,))
+        admin = Caller(tenant_id, NOBODY, "admin")
+        seal = Seal(SEAL_KEY).sign(admin, connection.info.backend_pid, datetime.now(UTC) + timedelta(minutes=1))
+        connection.execute("select app.enter(%s, null, %s)", (tenant_id, seal))
         assert connection.execute("select count(*) from app.pattern_data").fetchone() == (40,)

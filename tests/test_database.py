@@ -29,18 +29,20 @@ from service.queries import (
     SAVE_VIEWED,
     Query,
 )
-from tests.conftest import NOW, MakeCaller, Serve, bearer, run_as_admin
+from service.seal import Seal
+from tests.conftest import NOW, SEAL_KEY, MakeCaller, Serve, bearer, run_as_admin
 
 Work = Callable[[Database, Caller], Coroutine[Any, Any, None]]
 
 TODAY = Day(date(2026, 11, 22), 60, 70, 80)
+SEAL = Seal(SEAL_KEY)
 SLEEP = Query("sleep", "select pg_sleep(30)", (), "select pg_sleep(30) from app.enter($1, $2, $3)", ())
 PID = Query(
     "pid", "select pg_backend_pid() as pid", (), "select pg_backend_pid() as pid from app.enter($1, $2, $3)", ()
 )
 BUSY = "select pg_sleep(0.1) from app.enter($1, $2, $3)"
 WRONG = Query("wrong", "select 1 / 0", (), "select 1 / 0 from app.enter($1, $2, $3)", ())
-CONTEXT = "select current_setting('app.tenant_id', true) || current_setting('app.user_id', true)"
+CONTEXT = "select current_setting('app.tenant_id', true) || current_setting('app.seal', true)"
 
 
 async def works(database: Database, caller: Caller) -> bool:
@@ -51,7 +53,7 @@ async def works(database: Database, caller: Caller) -> bool:
 @pytest.fixture
 async def pair(service_url: str) -> AsyncIterator[Database]:
     """Give a pool of two connections."""
-    opened = await Database.open(service_url, 2)
+    opened = await Database.open(service_url, 2, SEAL)
     yield opened
     await opened.close()
 
@@ -115,7 +117,7 @@ async def wire(postgres: embedded.Server) -> AsyncIterator[tuple[Wire, str]]:
 async def watched(wire: tuple[Wire, str], database_name: str) -> AsyncIterator[tuple[Wire, Database]]:
     """Give a pool of one connection, and what it sends."""
     relay, folder = wire
-    opened = await Database.open(f"postgresql://daymark_service@/{database_name}?host={folder}&port=5432", 1)
+    opened = await Database.open(f"postgresql://daymark_service@/{database_name}?host={folder}&port=5432", 1, SEAL)
     yield relay, opened
     await opened.close()
 
@@ -143,18 +145,20 @@ async def test_the_first_read_of_a_connection_prepares_and_runs(watched: tuple[W
     assert "Q" not in wire.trips
 
 
-async def test_a_write_lets_the_tenant_in_with_the_begin(watched: tuple[Wire, Database], caller: Caller) -> None:
+async def test_a_write_lets_the_tenant_in_once_for_all_its_statements(
+    watched: tuple[Wire, Database], caller: Caller
+) -> None:
     wire, database = watched
     await delete_day(database, caller, TODAY.date)
     await store_days(database, caller, NOW, [TODAY])
     wire.trips.clear()
 
     await delete_day(database, caller, TODAY.date)
-    assert wire.trips == ["Q", "BES", "Q"]
+    assert wire.trips == ["Q", "BES", "BES", "Q"]
     wire.trips.clear()
 
     await store_days(database, caller, NOW, [TODAY, Day(date(2026, 11, 21), 1, 2, 3)])
-    assert wire.trips == ["Q", "BES", "BES", "Q"]
+    assert wire.trips == ["Q", "BES", "BES", "BES", "Q"]
 
 
 async def test_a_cached_recommendations_request_is_one_round_trip(
@@ -397,7 +401,7 @@ async def test_a_frozen_server_process_is_unavailable_within_the_limit_and_block
     service_url: str, admin: Connection, caller: Caller
 ) -> None:
     """All at once, for each takes its five seconds: reads and writes on frozen processes, and what only is slow."""
-    pools = [await Database.open(service_url, 2) for _ in range(3)]
+    pools = [await Database.open(service_url, 2, SEAL) for _ in range(3)]
     frozen = [pid for pool in pools[:2] for pid in await pids(pool, caller)]
     for pid in frozen:
         os.kill(pid, signal.SIGSTOP)
@@ -473,7 +477,7 @@ async def test_a_server_that_only_reads_is_unavailable_to_writers(
     postgres: embedded.Server, own_database: str, caller: Caller
 ) -> None:
     run_as_admin(postgres, own_database, f"alter database {own_database} set default_transaction_read_only = on")
-    opened = await Database.open(postgres.url("daymark_service", own_database), 2)
+    opened = await Database.open(postgres.url("daymark_service", own_database), 2, SEAL)
 
     with pytest.raises(Unavailable):
         await store_days(opened, caller, NOW, [TODAY])
@@ -495,7 +499,7 @@ async def test_whoever_is_not_let_in_has_no_database(
     postgres: embedded.Server, own_database: str, role: str, database: str, statement: str
 ) -> None:
     run_as_admin(postgres, own_database, statement)
-    opened = await Database.open(postgres.url(role, database.format(database=own_database)), 2)
+    opened = await Database.open(postgres.url(role, database.format(database=own_database)), 2, SEAL)
     try:
         for _ in range(4):
             with pytest.raises(Unavailable):
@@ -514,7 +518,10 @@ async def test_a_wrong_password_is_a_database_that_is_away(postgres: embedded.Se
         rules.write_text(f"local {own_database} by_password scram-sha-256\n{before}")
         run_as_admin(postgres, own_database, "select pg_reload_conf()")
         url = postgres.url("by_password", own_database).replace("by_password@", "by_password:{}@")
-        right, wrong = await Database.open(url.format("right"), 1), await Database.open(url.format("wrong"), 1)
+        right, wrong = (
+            await Database.open(url.format("right"), 1, SEAL),
+            await Database.open(url.format("wrong"), 1, SEAL),
+        )
         async with asyncio.timeout(5):
             while not await refuses(wrong):  # until the rules are read
                 pass
@@ -535,7 +542,7 @@ async def refuses(database: Database) -> bool:
 
 
 async def test_where_nobody_listens_there_is_no_database(tmp_path: Path, caller: Caller) -> None:
-    opened = await Database.open(f"postgresql://daymark_service@/x?host={tmp_path}&port=5432", 2)
+    opened = await Database.open(f"postgresql://daymark_service@/x?host={tmp_path}&port=5432", 2, SEAL)
     for _ in range(4):
         with pytest.raises(Unavailable):
             await works(opened, caller)
@@ -607,14 +614,14 @@ def warm(request: pytest.FixtureRequest) -> bool:
 async def test_cancelled_wherever_it_waits_nothing_is_left_half_done(
     work: Work, *, late: bool, warm: bool, make_caller: MakeCaller, service_url: str
 ) -> None:
-    opened = await Database.open(service_url, 2)
+    opened = await Database.open(service_url, 2, SEAL)
     for wait in itertools.count():
         caller = await make_caller()
         if warm:
             await asyncio.gather(works(opened, caller), works(opened, caller))
         else:
             await opened.close()
-            opened = await Database.open(service_url, 2)
+            opened = await Database.open(service_url, 2, SEAL)
 
         cancelled = CancelledAt(work(opened, caller), wait, late=late)
         await cancelled.run()

@@ -16,7 +16,7 @@ ADMIN_URL = "postgresql://postgres@db.example/daymark"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder, with nothing set."""
-    for name in ("DATABASE_URL", "ADMIN_DATABASE_URL", "JWT_SECRET", "LOG"):
+    for name in ("DATABASE_URL", "ADMIN_DATABASE_URL", "JWT_SECRET", "SEAL_KEY", "LOG"):
         monkeypatch.delenv(f"DAYMARK_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -53,6 +53,8 @@ def test_with_a_url_nothing_is_started(folder: Path, monkeypatch: pytest.MonkeyP
             _ = found.admin_url
         with pytest.raises(SettingsError, match="DAYMARK_JWT_SECRET is not set"):
             _ = found.jwt_secret
+        with pytest.raises(SettingsError, match="DAYMARK_SEAL_KEY is not set"):
+            _ = found.seal
     assert not (folder / "data").exists()
 
 
@@ -84,10 +86,12 @@ def test_production_names_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -
     assert str(raised.value).splitlines() == [
         "DAYMARK_DATABASE_URL is not set",
         "DAYMARK_JWT_SECRET is not set",
-        "for a trial that needs neither: daymark dev",
+        "DAYMARK_SEAL_KEY is not set",
+        "for a trial that needs none of it: daymark dev",
     ]
     monkeypatch.setenv("DAYMARK_DATABASE_URL", URL)
     with pytest.raises(SettingsError, match=r"\ADAYMARK_JWT_SECRET is not set\n"):
         production()
     monkeypatch.setenv("DAYMARK_JWT_SECRET", "s" * 32)
+    monkeypatch.setenv("DAYMARK_SEAL_KEY", "k" * 32)
     assert production().service_url == URL

@@ -27,7 +27,7 @@ from service.patterns.analysis import Pattern
 from service.recommendations.advice import Advice
 from service.recommendations.rules import GENERAL_ADVICE
 from tests.command import started
-from tests.conftest import SECRET, MakeCaller, Serve, bearer, run_as_admin, sign
+from tests.conftest import SEAL_KEY, SECRET, MakeCaller, Serve, bearer, keep_seal_key, run_as_admin, sign
 
 SECONDS = float(os.environ.get("DAYMARK_OUTAGE_SECONDS", "12"))
 RATE = 50  # requests a second
@@ -99,6 +99,7 @@ async def loaded(folder: Path, server: embedded.Server) -> AsyncIterator[tuple[L
     """Put the load on a service of its own over `server`, for a person with a recent day."""
     run_as_admin(server, "postgres", f"create database {DATABASE}")
     migrating.up(server.url("postgres", DATABASE))
+    keep_seal_key(server.url("postgres", DATABASE))
     person = Caller(uuid4(), uuid4(), "member")
     run_as_admin(
         server,
@@ -107,7 +108,14 @@ async def loaded(folder: Path, server: embedded.Server) -> AsyncIterator[tuple[L
     )
     url = server.url("daymark_service", DATABASE)
     token = sign(person, datetime.now(UTC), timedelta(hours=1))
-    with started(folder, "serve", ready="serving on", DAYMARK_DATABASE_URL=url, DAYMARK_JWT_SECRET=SECRET) as serve:
+    with started(
+        folder,
+        "serve",
+        ready="serving on",
+        DAYMARK_DATABASE_URL=url,
+        DAYMARK_JWT_SECRET=SECRET,
+        DAYMARK_SEAL_KEY=SEAL_KEY,
+    ) as serve:
         limits = httpx.Limits(max_connections=200)
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=serve.url, headers=headers, timeout=20, limits=limits) as client:

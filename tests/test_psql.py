@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
 import psycopg
@@ -19,8 +20,9 @@ import pytest
 from service.administrator import AdministratorError
 from service.caller import Caller
 from service.psql import Context, PsqlError, find_context, run
+from service.seal import Seal
 from tests import command
-from tests.conftest import MakeCaller
+from tests.conftest import SEAL_KEY, MakeCaller
 
 # Makes the terminal on stdin the controlling one, as a login does: only then is Ctrl-C a signal.
 AT_A_TERMINAL = """
@@ -38,6 +40,7 @@ def urls(service_url: str, admin_url: str) -> dict[str, str]:
     return {
         "DAYMARK_DATABASE_URL": f"{with_password}&options=-c%20statement_timeout%3D60s",
         "DAYMARK_ADMIN_DATABASE_URL": admin_url,
+        "DAYMARK_SEAL_KEY": SEAL_KEY,
     }
 
 
@@ -85,17 +88,21 @@ def test_it_writes_nothing_and_its_failure_is_ours(tmp_path: Path, urls: dict[st
 async def test_a_context_is_an_admins_or_a_users(admin_url: str, people: list[Caller]) -> None:
     tenant_id, user_id = str(people[0].tenant_id), str(people[0].user_id)
     slug, email = f"t-{people[0].tenant_id.hex}", f"{people[0].user_id.hex}@example.test"
-    assert await find_context(admin_url, slug, None) == Context(tenant_id, "", "admin", slug)
-    assert await find_context(admin_url, tenant_id, email) == Context(tenant_id, user_id, "member", f"{email}@{slug}")
+    whole = await find_context(admin_url, Seal(SEAL_KEY), slug, None)
+    own = await find_context(admin_url, Seal(SEAL_KEY), tenant_id, email)
+    assert (whole.tenant_id, whole.shown) == (tenant_id, slug)
+    assert whole.seal.split("|")[1:6] == ["0000000000", tenant_id, str(UUID(int=0)), str(UUID(int=0)), "admin"]
+    assert (own.tenant_id, own.shown) == (tenant_id, f"{email}@{slug}")
+    assert own.seal.split("|")[1:6] == ["0000000000", tenant_id, user_id, str(UUID(int=0)), "member"]
     with pytest.raises(AdministratorError, match="there is no tenant 'nowhere'"):
-        await find_context(admin_url, "nowhere", None)
+        await find_context(admin_url, Seal(SEAL_KEY), "nowhere", None)
     with pytest.raises(AdministratorError, match="there is no user 'a@b'"):
-        await find_context(admin_url, slug, "a@b")
+        await find_context(admin_url, Seal(SEAL_KEY), slug, "a@b")
 
 
 def test_a_url_that_libpq_does_not_take_is_one_line() -> None:
     with pytest.raises(PsqlError) as raised:
-        run("postgresql://h/d?nonsense=1", Context("", "", "admin", "acme"), [])
+        run("postgresql://h/d?nonsense=1", Context("", "", "acme"), [])
     assert str(raised.value) == 'psql does not take DAYMARK_DATABASE_URL: invalid URI query parameter: "nonsense"'
 
 

@@ -16,9 +16,11 @@ import pytest
 
 from service.caller import Caller
 from service.embedded import Server
-from service.serving import ServingError, check_role, find_address
+from service.seal import Seal
+from service.serving import ServingError, check_wall, find_address
+from service.settings import Secret
 from tests.command import Running, ended, run, started, until
-from tests.conftest import SECRET, run_as_admin, sign
+from tests.conftest import SEAL_KEY, SECRET, run_as_admin, sign
 
 READY = "serving on 127.0.0.1:"
 PATTERNS = "/api/insights/patterns"
@@ -47,10 +49,10 @@ def made_role(postgres: Server, database: str, *statements: str) -> Iterator[str
     [
         (["create role {role} login superuser"], "it is a superuser"),
         (["create role {role} login bypassrls"], "it has BYPASSRLS"),
-        (["create role {role} login", "grant postgres to {role}"], "it may become postgres"),
+        (["create role {role} login", "grant postgres to {role}"], "it may become pg_database_owner, postgres"),
         (
             ["create role {role} login noinherit", "grant postgres to {role}"],
-            "it may become postgres",
+            "it may become pg_database_owner, postgres",
         ),
         (
             [
@@ -67,18 +69,23 @@ async def test_a_role_that_could_pass_the_wall_is_refused(
     postgres: Server, own_database: str, statements: list[str], danger: str
 ) -> None:
     with made_role(postgres, own_database, *statements) as url, pytest.raises(ServingError) as raised:
-        await check_role(url)
+        await check_wall(url, Seal(SEAL_KEY))
     assert str(raised.value).startswith("this role could pass the wall between tenants: ")
     assert danger in str(raised.value)
 
 
+async def test_a_key_that_the_database_does_not_hold_is_named(service_url: str) -> None:
+    with pytest.raises(ServingError, match="the database does not take DAYMARK_SEAL_KEY"):
+        await check_wall(service_url, Seal(Secret("another key, of which the database knows nothing")))
+
+
 async def test_the_services_own_role_is_taken(service_url: str) -> None:
-    await check_role(service_url)
+    await check_wall(service_url, Seal(SEAL_KEY))
 
 
 async def test_a_database_that_is_away_is_said() -> None:
     with pytest.raises(ServingError, match="cannot reach the database: "):
-        await check_role("postgresql://a@127.0.0.1:1/b")
+        await check_wall("postgresql://a@127.0.0.1:1/b", Seal(SEAL_KEY))
 
 
 @pytest.mark.parametrize(("host", "address"), [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("localhost", "127.0.0.1")])
@@ -94,7 +101,9 @@ def test_an_address_that_is_not_ours_is_said(host: str) -> None:
 
 
 def test_serve_refuses_a_superuser_in_one_line(tmp_path: Path, admin_url: str) -> None:
-    result = run(tmp_path, "serve", DAYMARK_DATABASE_URL=admin_url, DAYMARK_JWT_SECRET=SECRET)
+    result = run(
+        tmp_path, "serve", DAYMARK_DATABASE_URL=admin_url, DAYMARK_JWT_SECRET=SECRET, DAYMARK_SEAL_KEY=SEAL_KEY
+    )
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert result.stderr.startswith("daymark: this role could pass the wall between tenants: it is a superuser; ")
 
@@ -105,7 +114,8 @@ def test_serve_names_every_setting_that_it_lacks(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         "daymark: DAYMARK_DATABASE_URL is not set",
         "daymark: DAYMARK_JWT_SECRET is not set",
-        "daymark: for a trial that needs neither: daymark dev",
+        "daymark: DAYMARK_SEAL_KEY is not set",
+        "daymark: for a trial that needs none of it: daymark dev",
     ]
 
 
@@ -114,7 +124,12 @@ def token_of(caller: Caller) -> dict[str, str]:
 
 
 def test_two_workers_one_of_which_is_killed(tmp_path: Path, service_url: str, caller: Caller) -> None:
-    settings = {"DAYMARK_DATABASE_URL": service_url, "DAYMARK_JWT_SECRET": SECRET, "DAYMARK_LOG": "json"}
+    settings = {
+        "DAYMARK_DATABASE_URL": service_url,
+        "DAYMARK_JWT_SECRET": SECRET,
+        "DAYMARK_SEAL_KEY": SEAL_KEY,
+        "DAYMARK_LOG": "json",
+    }
     with started(tmp_path, "serve", "--workers", "2", ready=READY, **settings) as serve:
         day = {"date": "2026-01-01", "energy": 1, "focus": 2, "fulfillment": 3}
         headers = token_of(caller)
@@ -141,7 +156,13 @@ def test_two_workers_one_of_which_is_killed(tmp_path: Path, service_url: str, ca
 def serving_own(folder: Path, postgres: Server, database: str, **settings: str) -> Iterator[Running]:
     url = postgres.url("daymark_service", database)
     with started(
-        folder, "serve", ready=READY, DAYMARK_DATABASE_URL=url, DAYMARK_JWT_SECRET=SECRET, **settings
+        folder,
+        "serve",
+        ready=READY,
+        DAYMARK_DATABASE_URL=url,
+        DAYMARK_JWT_SECRET=SECRET,
+        DAYMARK_SEAL_KEY=SEAL_KEY,
+        **settings,
     ) as serve:
         yield serve
 

@@ -233,10 +233,14 @@ async def test_a_hostile_token_is_401_with_what_is_wrong(client: httpx.AsyncClie
 
 @pytest.mark.parametrize("token", [token for token, _ in HOSTILE.values()], ids=HOSTILE)
 def test_a_hostile_token_is_refused_in_no_time(token: str) -> None:
-    began = time.process_time()
-    refusal(token)
+    # The best of three: a collection of garbage, which is nobody's token's doing, may fall into one.
+    spent = []
+    for _ in range(3):
+        began = time.process_time()
+        refusal(token)
+        spent.append(time.process_time() - began)
 
-    assert time.process_time() - began < 0.05
+    assert min(spent) < 0.05
 
 
 @pytest.mark.parametrize(

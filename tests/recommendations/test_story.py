@@ -16,7 +16,8 @@ from service.patterns.story import find_pattern, store_days
 from service.recommendations.advice import Advice, DataPoint
 from service.recommendations.rules import GENERAL_ADVICE
 from service.recommendations.story import BasedOn, Batch, Recommender
-from tests.conftest import NOW, Clock, MakeCaller, run_as_admin
+from service.seal import Seal
+from tests.conftest import NOW, SEAL_KEY, Clock, MakeCaller, run_as_admin
 
 LIFE = timedelta(hours=1)
 DAY = Day(date(2026, 11, 22), 60, 70, 81)
@@ -150,7 +151,7 @@ async def test_a_batch_is_kept_whole_or_not_at_all_while_another_of_its_instant_
 async def test_fifty_people_waiting_on_a_slow_engine_hold_no_connection(
     service_url: str, admin: Connection, make_caller: MakeCaller
 ) -> None:
-    database = await Database.open(service_url, 2)
+    database = await Database.open(service_url, 2, Seal(SEAL_KEY))
     people = [await make_caller() for _ in range(50)]
     await asyncio.gather(*(store_days(database, person, NOW, [DAY]) for person in people))
     engine = Scripted()
@@ -228,7 +229,7 @@ async def test_where_the_database_went_away_while_they_were_made_they_are_given_
     person = Caller(uuid4(), uuid4())
     added = f"insert into app.tenants (tenant_id, slug, name) values ('{person.tenant_id}', 'acme', 'Acme')"
     run_as_admin(postgres, own_database, added)
-    database = await Database.open(postgres.url("daymark_service", own_database), 2)
+    database = await Database.open(postgres.url("daymark_service", own_database), 2, Seal(SEAL_KEY))
     await store_days(database, person, NOW, [DAY])
     engine = Scripted()
     engine.released.clear()

@@ -1,0 +1,1 @@
+"""The parts of the `daymark` command; `cli.py` puts them together."""

@@ -1,0 +1,149 @@
+"""`daymark tenant`, `user`, `analyst`, `token` and `demo`: who there is."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service import migrating
+from service.administrator import Administrator, AdministratorError, Person
+from service.analysts import add_analyst, drop_analyst, list_analysts
+from service.commands.options import Duration, administer, in_folder
+from service.identity.tokens import Tokens
+from service.installation import Installation, installation, keep_seal_key
+from service.runtime import utc_now
+
+
+@click.group()
+def tenant() -> None:
+    """Manage tenants."""
+
+
+@tenant.command("add")
+@click.argument("slug")
+@click.option("--name", help="What people call it; the slug, if not given.")
+@in_folder
+def tenant_add(slug: str, name: str | None, data: Path) -> None:
+    """Add a tenant and print its id."""
+
+    async def add(administrator: Administrator) -> object:
+        return await administrator.add_tenant(slug, name or slug)
+
+    click.echo(administer(data, "daymark tenant add", add))
+
+
+@click.group()
+def user() -> None:
+    """Manage the users of a tenant."""
+
+
+@user.command("add")
+@click.argument("tenant_name", metavar="TENANT")
+@click.argument("email")
+@click.option("--role", type=click.Choice(["member", "admin"]), default="member", show_default=True)
+@click.option("--timezone", default="UTC", show_default=True, help="IANA name: whose midnight a day of theirs ends at.")
+@in_folder
+def user_add(tenant_name: str, email: str, role: str, timezone: str, data: Path) -> None:
+    """Add a user to TENANT (its slug or id) and print their id."""
+
+    async def add(administrator: Administrator) -> object:
+        return await administrator.add_user(tenant_name, email, role, timezone)
+
+    click.echo(administer(data, "daymark user add", add))
+
+
+@click.group()
+def analyst() -> None:
+    """Manage logins of psql that are pinned to one tenant."""
+
+
+@analyst.command("add")
+@click.argument("login", metavar="ROLE")
+@click.argument("tenant_name", metavar="TENANT")
+@in_folder
+def analyst_add(login: str, tenant_name: str, data: Path) -> None:
+    """Make the login ROLE, which reads TENANT and nothing else, and print its password, which is kept nowhere."""
+
+    async def add(administrator: Administrator) -> object:
+        return await add_analyst(administrator, login, tenant_name)
+
+    click.echo(administer(data, "daymark analyst add", add))
+
+
+@analyst.command("drop")
+@click.argument("login", metavar="ROLE")
+@in_folder
+def analyst_drop(login: str, data: Path) -> None:
+    """Drop the login ROLE and end its sessions."""
+
+    async def drop(administrator: Administrator) -> object:
+        await drop_analyst(administrator, login)
+        return f"dropped {login}"
+
+    click.echo(administer(data, "daymark analyst drop", drop))
+
+
+@analyst.command("list")
+@in_folder
+def analyst_list(data: Path) -> None:
+    """List the logins and the tenant that each is pinned to."""
+
+    async def listed(administrator: Administrator) -> list[str]:
+        return [f"{each.login}  {each.slug}" for each in await list_analysts(administrator)]
+
+    for line in administer(data, "daymark analyst list", listed):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("tenant_name", metavar="TENANT")
+@click.argument("email")
+@click.option("--ttl", type=Duration(), default="1h", show_default=True, help="How long it is good for, 24h at most.")
+@in_folder
+def token(tenant_name: str, email: str, ttl: timedelta, data: Path) -> None:
+    """Print a token of a user, signed with the configured secret, and nothing else."""
+    with installation(data, "daymark token") as found:
+        click.echo(asyncio.run(sign(found, tenant_name, email, ttl)))
+
+
+async def sign(found: Installation, tenant: str, email: str, life: timedelta) -> str:
+    """Sign a token of a user, found by tenant and e-mail address."""
+    settings = found.settings
+    tokens = Tokens(found.jwt_secret, settings.jwt_issuer, settings.jwt_audience)
+    async with Administrator.connect(found.admin_url) as administrator:
+        caller = await administrator.find_caller(tenant, email)
+    try:
+        return tokens.sign(caller, utc_now(), life)
+    except ValueError as error:
+        raise AdministratorError(str(error)) from error
+
+
+@click.command()
+@click.option("--tenants", type=click.IntRange(1, 100_000), default=10, show_default=True)
+@click.option("--users", type=click.IntRange(1, 100_000), default=10, show_default=True, help="In each tenant.")
+@click.option("--days", type=click.IntRange(1, 3_650), default=30, show_default=True, help="Of each user.")
+@in_folder
+def demo(tenants: int, users: int, days: int, data: Path) -> None:
+    """Load made-up tenants (demo-1, demo-2 …), for trials and benchmarks; run again, it adds what is missing."""
+    with installation(data, "daymark demo") as found:
+        if found.embedded:
+            migrating.up(found.admin_url)
+            asyncio.run(keep_seal_key(found))
+        saved = asyncio.run(_fill(found, tenants, users, days))
+    click.echo(f"{saved} days of {tenants * users} users in {tenants} tenants saved")
+
+
+async def _fill(found: Installation, tenants: int, users: int, days: int) -> int:
+    columns = (TextColumn("tenants"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # A tenant of any size is one statement, which may take longer than a request may.
+    async with Administrator.connect(found.admin_url, command_timeout=None) as administrator:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            saved = 0
+            for number in progress.track(range(1, tenants + 1)):
+                slug = f"demo-{number}"
+                people = [Person(f"person-{each}@{slug}.test") for each in range(1, users + 1)]
+                saved += await administrator.fill_tenant(slug, people, days, utc_now())
+    return saved

@@ -1,0 +1,57 @@
+"""`daymark analyst`, by the real command."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from service.embedded import Server
+from tests.command import run
+from tests.conftest import run_as_admin
+
+
+def test_an_analyst_is_added_listed_reads_their_tenant_and_is_dropped(
+    tmp_path: Path, postgres: Server, own_database: str
+) -> None:
+    url = postgres.url("postgres", own_database)
+    login = f"ann_{own_database}"
+    run_as_admin(
+        postgres,
+        own_database,
+        "insert into app.tenants (slug, name) values ('acme', 'Acme'), ('globex', 'Globex')",
+    )
+
+    added = run(tmp_path, "analyst", "add", login, "acme", DAYMARK_ADMIN_DATABASE_URL=url)
+    assert (added.returncode, added.stderr) == (0, "")
+    assert len(added.stdout.strip()) == 32
+    listed = run(tmp_path, "analyst", "list", DAYMARK_ADMIN_DATABASE_URL=url)
+    assert listed.stdout == f"{login}  acme\n"
+    with psycopg.connect(postgres.url(login, own_database)) as connection:
+        assert connection.execute("select slug from app.tenants").fetchall() == [("acme",)]
+
+    twice = run(tmp_path, "analyst", "add", login, "acme", DAYMARK_ADMIN_DATABASE_URL=url)
+    assert (twice.returncode, twice.stdout) == (1, "")
+    assert twice.stderr == "daymark: there is a role of this name already\n"
+    dropped = run(tmp_path, "analyst", "drop", login, DAYMARK_ADMIN_DATABASE_URL=url)
+    assert (dropped.returncode, dropped.stdout) == (0, f"dropped {login}\n")
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(postgres.url(login, own_database))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("add", "ann", "nowhere"), "there is no tenant 'nowhere'"),
+        (("add", "postgres; drop table x", "acme"), "a login has 1 to 63 of a-z, 0-9 and _"),
+        (("add", "pg_ann", "acme"), "a login has 1 to 63 of a-z, 0-9 and _"),
+        (("drop", "postgres"), "there is no analyst 'postgres'"),
+        (("drop", "daymark_service"), "there is no analyst 'daymark_service'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(
+    tmp_path: Path, admin_url: str, arguments: tuple[str, ...], said: str
+) -> None:
+    result = run(tmp_path, "analyst", *arguments, DAYMARK_ADMIN_DATABASE_URL=admin_url)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"daymark: {said}")
+    assert len(result.stderr.splitlines()) == 1
