@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -11,8 +12,9 @@ import pytest
 from service import embedded
 from service.caller import Caller
 from service.database import Connection, Database
-from service.queries import Query
-from tests.conftest import MakeCaller, copy_database, run_as_admin
+from service.queries import DELETE_PATTERN, Query
+from service.seal import NOBODY, Seal
+from tests.conftest import SEAL_KEY, MakeCaller, copy_database, enter, run_as_admin
 
 # A row of every table of schema app for one caller, and how that row is touched: a new table fails the tests until it
 # has its line here. The tenant's and the person's own rows are made with the caller.
@@ -33,11 +35,12 @@ UPDATES = {
     "pattern_data": "update app.pattern_data set energy = 1",
     "user_recommendations": "update app.user_recommendations set viewed_at = '2026-11-22 10:00Z'",
 }
-DELETES = {"pattern_data": "delete from app.pattern_data"}
 INSERTS = {"users": "insert into app.users (tenant_id, user_id) values ($1, gen_random_uuid())"} | {
     table: statement for table, statement in ROWS.items() if statement
 }
 TABLES = sorted(ROWS)
+# What the wall itself stands on, which only the owner reads: no tenant's rows.
+OWNERS = ["pins", "seal_keys"]
 NO_TENANT = "no tenant in context"
 
 
@@ -77,8 +80,7 @@ async def context(connection: Connection, caller: Caller) -> AsyncIterator[None]
     """Let a caller in by hand, for one transaction that is taken back."""
     transaction = connection.transaction()
     await transaction.start()
-    for name, value in (("tenant_id", caller.tenant_id), ("user_id", caller.user_id), ("role", caller.role)):
-        await connection.execute("select set_config($1, $2, true)", f"app.{name}", str(value))
+    await enter(connection, caller, local=True)
     try:
         yield
     finally:
@@ -91,7 +93,7 @@ async def test_every_table_is_seeded_here(admin: Connection) -> None:
         " and not relispartition order by relname"
     )
 
-    assert [row["relname"] for row in found] == TABLES
+    assert [row["relname"] for row in found] == sorted([*TABLES, *OWNERS])
 
 
 async def test_two_tenants_have_rows_in_every_table(seeded: tuple[Caller, Caller], admin: Connection) -> None:
@@ -115,12 +117,18 @@ async def test_without_a_tenant_a_table_refuses(
         await as_service.fetch(f"select tenant_id from app.{table}")
 
 
-@pytest.mark.parametrize(("table", "statement"), [*UPDATES.items(), *DELETES.items()])
+@pytest.mark.parametrize(("table", "statement"), UPDATES.items())
 @pytest.mark.usefixtures("seeded")
 async def test_without_a_tenant_nothing_is_changed(table: str, statement: str, as_service: Connection) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match=NO_TENANT):
         await as_service.execute(statement)
     assert table in TABLES
+
+
+@pytest.mark.usefixtures("seeded")
+async def test_without_a_tenant_no_day_is_deleted(as_service: Connection) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match=NO_TENANT):
+        await as_service.execute("select app.delete_pattern('2026-11-22')")
 
 
 @pytest.mark.parametrize(("table", "statement"), INSERTS.items())
@@ -152,10 +160,12 @@ async def test_no_partition_can_be_read_whatever_the_tenant(
 @pytest.mark.parametrize(
     "garbage", ["x", " ", "%", "0", "00000000-0000-0000-0000-00000000000", "null", "' or true --", "*"]
 )
-async def test_what_is_no_id_is_no_tenant(table: str, garbage: str, as_service: Connection) -> None:
-    async with as_service.transaction():
+async def test_what_is_no_id_is_no_tenant(
+    table: str, garbage: str, as_service: Connection, seeded: tuple[Caller, Caller]
+) -> None:
+    async with context(as_service, seeded[0]):
         await as_service.execute("select set_config('app.tenant_id', $1, true)", garbage)
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match=NO_TENANT):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="the context is not sealed"):
             async with as_service.transaction():
                 await as_service.fetch(f"select tenant_id from app.{table}")
 
@@ -185,7 +195,7 @@ async def test_another_tenants_rows_are_never_read(
         assert {row["tenant_id"] for row in fetched} == expected
 
 
-@pytest.mark.parametrize(("table", "statement"), [*UPDATES.items(), *DELETES.items()])
+@pytest.mark.parametrize(("table", "statement"), UPDATES.items())
 async def test_only_ones_own_rows_are_changed_even_by_an_admin(
     table: str, statement: str, database: Database, admin: Connection, seeded: tuple[Caller, Caller]
 ) -> None:
@@ -202,6 +212,23 @@ async def test_only_ones_own_rows_are_changed_even_by_an_admin(
     assert [row["user_id"] for row in changed] == [caller.user_id]
     assert len(before) == 3
     assert await admin.fetch(others, caller.user_id, tenants) == before
+
+
+async def test_a_day_is_deleted_of_its_own_person_only_even_by_an_admin(
+    database: Database, admin: Connection, seeded: tuple[Caller, Caller]
+) -> None:
+    """Of the four who have this day, and though the function that deletes it runs as the owner."""
+    caller, stranger = Caller(seeded[0].tenant_id, seeded[0].user_id, "admin"), seeded[1]
+    left = "select * from app.pattern_data where tenant_id = any($1) order by user_id"
+    tenants = [caller.tenant_id, stranger.tenant_id]
+    before = await admin.fetch(left, tenants)
+
+    async with database.transaction(caller) as transaction:
+        deleted = [await transaction.fetch(DELETE_PATTERN, date=date(2026, 11, 22)) for _ in range(2)]
+
+    assert [[row["deleted"] for row in rows] for rows in deleted] == [[True], [False]]
+    assert len(before) == 4
+    assert await admin.fetch(left, tenants) == [row for row in before if row["user_id"] != caller.user_id]
 
 
 @pytest.mark.parametrize("table", INSERTS)
@@ -253,8 +280,7 @@ async def test_a_role_that_is_not_admin_is_none(
 async def test_nobody_has_rows_of_their_own_without_a_person(
     as_service: Connection, seeded: tuple[Caller, Caller]
 ) -> None:
-    async with context(as_service, seeded[0]):
-        await as_service.execute("set local app.user_id = ''")
+    async with context(as_service, Caller(seeded[0].tenant_id, NOBODY)):
         assert await as_service.fetch("select user_id from app.pattern_data") == []
 
 
@@ -264,14 +290,16 @@ async def test_a_read_that_would_run_before_its_caller_has_entered_is_refused(
 ) -> None:
     """Nothing in such a query forces the order; whatever the planner chooses, it is refused or right."""
     caller = seeded[0]
-    statement = f"select q.* from (select tenant_id from app.{table}) as q, app.enter($1, $2, 'admin')"
+    seal = Seal(SEAL_KEY).sign(caller, as_service.get_server_pid(), datetime.now(UTC) + timedelta(minutes=1))
+    statement = f"select q.* from (select tenant_id from app.{table}) as q, app.enter($1, $2, $3)"
     await as_service.execute("set enable_material = off")
+    seen, said = {caller.tenant_id}, NO_TENANT
     try:
-        seen = {row["tenant_id"] for row in await as_service.fetch(statement, caller.tenant_id, caller.user_id)}
-    except asyncpg.InsufficientPrivilegeError:
-        seen = {caller.tenant_id}
+        seen = {row["tenant_id"] for row in await as_service.fetch(statement, caller.tenant_id, caller.user_id, seal)}
+    except asyncpg.InsufficientPrivilegeError as refused:
+        said = str(refused.args[0])
 
-    assert seen == {caller.tenant_id}
+    assert (seen, said) == ({caller.tenant_id}, NO_TENANT)
 
 
 async def test_one_statement_in_another_tenants_place_does_not_reach_across(
@@ -330,8 +358,17 @@ async def test_the_services_role_can_do_nothing_that_it_need_not(admin: Connecti
         "insert into app.tenants (slug, name) values ('own', 'own')",
         "update app.users set role = 'admin'",
         "delete from app.users",
+        "delete from app.pattern_data",
         "delete from app.user_recommendations",
+        "select from app.seal_keys",
+        "select from app.pins",
+        "select app.pinned_context()",
         "select * from migrations.contents",
+        "select lo_create(0)",
+        "select pg_advisory_lock(1)",
+        "select pg_notify('all', 'x')",
+        "select pg_export_snapshot()",
+        "select from pg_stat_get_activity(null)",
         "select pg_read_file('postgresql.conf')",
         "copy app.pattern_data to '/out'",
         "copy (select 1) to program 'true'",
@@ -354,32 +391,43 @@ async def test_turning_row_security_off_gives_an_error_and_no_rows(
 
 async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -> None:
     tables = await admin.fetch(
-        "select relname::text || ' ' || string_agg(privilege_type, ', ' order by privilege_type) as granted"
-        " from pg_class, aclexplode(relacl) where relnamespace = 'app'::regnamespace"
-        " and grantee <> relowner group by relname order by relname"
+        "select format('%s %s %s', relname, grantee::regrole, string_agg(privilege_type, ', ' order by privilege_type))"
+        " as granted from pg_class, aclexplode(relacl) where relnamespace = 'app'::regnamespace"
+        " and grantee <> relowner group by relname, grantee order by granted"
     )
     columns = await admin.fetch(
-        "select relname || ' ' || privilege_type || ' ' || string_agg(attname, ', ' order by attnum) as granted"
-        " from pg_attribute join pg_class on pg_class.oid = attrelid, aclexplode(attacl)"
+        "select format("
+        "'%s %s %s %s', relname, grantee::regrole, privilege_type, string_agg(attname, ', ' order by attnum)"
+        ") as granted from pg_attribute join pg_class on pg_class.oid = attrelid, aclexplode(attacl)"
         " where relnamespace = 'app'::regnamespace and grantee <> relowner"
-        " group by relname, privilege_type order by relname, privilege_type"
+        " group by relname, grantee, privilege_type order by granted"
     )
 
     assert [row["granted"] for row in tables] == [
-        "pattern_data DELETE, SELECT",
-        "tenants SELECT",
-        "user_recommendations SELECT",
-        "users SELECT",
+        "cache_hits daymark_analyst SELECT",
+        "cache_hits daymark_service SELECT",
+        "daily_averages daymark_analyst SELECT",
+        "daily_averages daymark_service SELECT",
+        "engine_use daymark_analyst SELECT",
+        "engine_use daymark_service SELECT",
+        "pattern_data daymark_analyst SELECT",
+        "pattern_data daymark_service SELECT",
+        "tenants daymark_analyst SELECT",
+        "tenants daymark_service SELECT",
+        "user_recommendations daymark_analyst SELECT",
+        "user_recommendations daymark_service SELECT",
+        "users daymark_analyst SELECT",
+        "users daymark_service SELECT",
     ]
     assert [row["granted"] for row in columns] == [
-        "pattern_data INSERT tenant_id, user_id, date, energy, focus, fulfillment, recorded_at",
-        "pattern_data UPDATE energy, focus, fulfillment, recorded_at, revision",
+        "pattern_data daymark_service INSERT tenant_id, user_id, date, energy, focus, fulfillment, recorded_at",
+        "pattern_data daymark_service UPDATE energy, focus, fulfillment, recorded_at, revision",
         (
-            "user_recommendations INSERT tenant_id, id, user_id, generated_at, position, engine, recommendation,"
-            " reasoning, data_point, based_on"
+            "user_recommendations daymark_service INSERT tenant_id, id, user_id, generated_at, position, engine,"
+            " recommendation, reasoning, data_point, based_on"
         ),
-        "user_recommendations UPDATE viewed_at",
-        "users INSERT tenant_id, user_id",
+        "user_recommendations daymark_service UPDATE viewed_at",
+        "users daymark_service INSERT tenant_id, user_id",
     ]
 
 
@@ -401,14 +449,26 @@ async def test_every_table_and_partition_is_enabled_forced_and_floored(admin: Co
                     and permissive = 'RESTRICTIVE'
                     and roles = '{public}'
                     and cmd = 'ALL'
-                    and qual = '(tenant_id = ( SELECT app.tenant_id() AS tenant_id))'
+                    and qual = e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
                     and with_check = qual
               )
           )
         """
     )
 
-    assert weak == []
+    # Those have no policy at all: behind their row security there is no way in.
+    assert sorted(row["relname"] for row in weak) == OWNERS
+
+
+async def test_what_only_the_owner_reads_is_shut_even_to_whom_a_right_was_given(admin: Connection) -> None:
+    shut = await admin.fetch(
+        "select relname from pg_class where relnamespace = 'app'::regnamespace and relname = any($1)"
+        " and relrowsecurity and relforcerowsecurity"
+        " and not exists (select from pg_policy where polrelid = pg_class.oid) order by relname",
+        OWNERS,
+    )
+
+    assert [row["relname"] for row in shut] == OWNERS
 
 
 async def test_the_tenant_leads_every_key_and_index(admin: Connection) -> None:
@@ -454,7 +514,8 @@ async def test_no_statistics_are_kept_of_text(admin: Connection) -> None:
         """
     )
 
-    assert kept == []
+    # The id of a key: nobody but the owner can have a plan made that looks at this table.
+    assert [tuple(row) for row in kept] == [("app.seal_keys", "key_id")]
 
 
 def test_force_binds_an_owner_who_is_no_superuser(ruined: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -495,6 +556,13 @@ def test_force_binds_an_owner_who_is_no_superuser(ruined: psycopg.Connection[tup
             ),
             "app.fresh has keys that tenant_id does not lead: who_fkey",
         ),
+        (
+            (
+                "tenant_id uuid not null, who uuid,"
+                " constraint who_fkey foreign key (tenant_id, who) references app.users (user_id, tenant_id)"
+            ),
+            "app.fresh has keys that tenant_id does not lead: who_fkey",
+        ),
     ],
 )
 def test_isolate_refuses_a_table_that_would_leak(
@@ -522,6 +590,23 @@ def test_isolate_refuses_an_index_that_the_tenant_does_not_lead(
     assert refused.value.diag.message_primary == (
         "app.fresh has indexes that tenant_id does not lead: app.fresh_misled"
     )
+
+
+@pytest.mark.parametrize("expression", ["slug = 'a'", "app.plain(slug)"])
+def test_isolate_takes_a_unique_name_of_a_tenant_only_where_row_security_keeps_its_index_unused(
+    ruined: psycopg.Connection[tuple[object, ...]], expression: str
+) -> None:
+    ruined.execute("create table app.fresh (tenant_id uuid primary key, slug text not null)")
+    ruined.execute("create unique index fresh_slug_key on app.fresh (lower(slug))")
+    ruined.execute("call app.isolate('app.fresh')")
+
+    # What is leakproof is looked up in an index before the policies are asked.
+    ruined.execute(
+        "create function app.plain(text) returns text language plpgsql immutable leakproof as 'begin return $1; end'"
+    )
+    ruined.execute(f"create index fresh_misled on app.fresh (({expression}))".encode())
+    with pytest.raises(psycopg.errors.InvalidTableDefinition, match=r"does not lead: app\.fresh_misled\n"):
+        ruined.execute("call app.isolate('app.fresh')")
 
 
 def test_a_refused_table_is_left_as_it_was(ruined: psycopg.Connection[tuple[object, ...]]) -> None:

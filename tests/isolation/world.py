@@ -1,0 +1,52 @@
+"""Two tenants with rows in every table, and what a connection sees of them."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from service.caller import Caller
+from service.database import Connection
+from tests.conftest import MakeCaller
+
+# A row of every table for one person; the tenant's and the person's own come with the caller. A new table fails the
+# suite until it has its line here.
+ROWS = {
+    "tenants": None,
+    "users": None,
+    "pattern_data": (
+        "insert into app.pattern_data (tenant_id, user_id, date, energy, focus, fulfillment)"
+        " values ($1, $2, '2026-11-22', 70, 80, 90)"
+    ),
+    "user_recommendations": (
+        "insert into app.user_recommendations"
+        " (tenant_id, id, user_id, generated_at, position, engine, recommendation, reasoning, based_on)"
+        " values ($1, gen_random_uuid(), $2, '2026-11-22 09:00Z', 1, 'rules', 'Rest', 'It helps. It does.', '{}')"
+    ),
+}
+VIEWS = ("cache_hits", "daily_averages", "engine_use")
+RELATIONS = (*ROWS, *VIEWS)
+SECRETS = ("pins", "seal_keys")  # no tenant's, and nobody's but the owner's
+
+EVERYTHING = " union all ".join(f"select tenant_id from app.{relation}" for relation in RELATIONS)
+
+
+class World(NamedTuple):
+    """Who is there."""
+
+    caller: Caller
+    colleague: Caller
+    stranger: Caller
+
+
+async def seed(admin: Connection, make_caller: MakeCaller) -> World:
+    caller, stranger = await make_caller(), await make_caller()
+    world = World(caller, await make_caller(caller), stranger)
+    for person in world:
+        for statement in filter(None, ROWS.values()):
+            await admin.execute(statement, person.tenant_id, person.user_id)
+    return world
+
+
+async def tenants_seen(connection: Connection, relation: str | None = None) -> set[UUID]:
+    """Give whose rows a connection sees, in one table or view or in all of them. No predicate: row security alone."""
+    rows = await connection.fetch(EVERYTHING if relation is None else f"select tenant_id from app.{relation}")
+    return {row["tenant_id"] for row in rows}
