@@ -16,12 +16,13 @@ test: .venv/installed-dev  ## Run the whole test suite against a real Postgres
 
 # yoyo runs each migration in one transaction, and PostgreSQL 15 is the oldest that we support.
 SQUAWK = --assume-in-transaction --pg-version=15.0
-check: .venv/installed-dev  ## Style, types and SQL lints
+check: .venv/installed-dev  ## Style, types, SQL lints, and the policies linted and proven
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/squawk $(SQUAWK) --exclude-path='*.rollback.sql' migrations/*.sql
-	$(BIN)/squawk $(SQUAWK) --exclude=ban-drop-table,ban-drop-schema,ban-drop-function migrations/*.rollback.sql  # dropping is what they are for
+	$(BIN)/squawk $(SQUAWK) --exclude=ban-drop-table,ban-drop-schema,ban-drop-function,ban-drop-view migrations/*.rollback.sql  # dropping is what they are for
+	$(BIN)/python -m tests.policies
 
 bench: .venv/installed-dev  ## Run the benchmarks and print their table
 	@$(BIN)/python -m tests.bench
