@@ -67,6 +67,10 @@ AWAY = (
 # all else (cancelled, timed out, cut off) a statement may still be running or a transaction be open behind it.
 IN_STEP = (asyncpg.PostgresError, Problem)
 
+# What says that a connection is not as we left it (a statement of ours gone, row security off): somebody ran SQL of
+# their own on it. Nobody else shall get it.
+LEFT_BEHIND = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSQLStatementNameError)
+
 # Constraints that a caller, and not only a mistake of ours, can run into.
 CONSTRAINTS: dict[str | None, type[Problem]] = {"users_tenant_fkey": UnknownTenant}
 
@@ -188,7 +192,7 @@ class Database:
                     # asyncpg's word for a connection that is gone, but for a wrong argument as well.
                     if isinstance(error, asyncpg.InterfaceError) and _is_gone(connection):
                         raise Unavailable from error
-                    if isinstance(error, AWAY) or not isinstance(error, IN_STEP):
+                    if isinstance(error, (*AWAY, *LEFT_BEHIND)) or not isinstance(error, IN_STEP):
                         _terminate(connection)
                     raise
                 finally:

@@ -649,3 +649,19 @@ async def test_cancelled_while_it_waits_for_its_turn_nobody_loses_theirs(pair: D
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [True, False] * 5
     assert pair._slots._value == 2
+
+
+@pytest.mark.parametrize("left", ["deallocate all", "set row_security = off"])
+async def test_a_connection_on_which_something_was_left_is_used_once_and_no_more(
+    service_url: str, caller: Caller, left: str
+) -> None:
+    database = await Database.open(service_url, 1, Seal(SEAL_KEY))
+    try:
+        await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
+        async with database._connection() as connection:
+            await connection.execute(left)
+        with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSQLStatementNameError)):
+            await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
+        assert await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW) == []
+    finally:
+        await database.close()
