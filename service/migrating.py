@@ -41,13 +41,28 @@ NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # Months of pattern_data that are there before anybody needs them.
 MONTHS_BACK, MONTHS_AHEAD = 3, 12
 
-NEW_MIGRATION = """\
+HEAD = """\
 -- What this is for.
 
 set lock_timeout = '5s';
 set statement_timeout = '1min';
 
 """
+# A table that stands, so that whoever changes it to their own begins behind the wall.
+NEW_MIGRATION = (
+    HEAD
+    + """\
+create table app.{table} (
+    tenant_id uuid not null,
+    id        uuid not null default gen_random_uuid(),
+    constraint {table}_pkey primary key (tenant_id, id),
+    constraint {table}_tenant_fkey foreign key (tenant_id) references app.tenants (tenant_id) on delete cascade
+);
+-- The only way a table gets its policies. Then grant what the service needs, by column, and list it in sql/wall/.
+call app.isolate('app.{table}');
+"""
+)
+NEW_ROLLBACK = HEAD + "drop table app.{table};\n"
 
 
 class MigrationError(Exception):
@@ -134,7 +149,7 @@ def check(url: str, folder: Path = FOLDER) -> list[str]:
 
 
 def new(name: str, folder: Path = FOLDER) -> list[Path]:
-    """Write the two empty files of the next migration and give their paths.
+    """Write the two files of the next migration, which make a table behind the wall, and give their paths.
 
     Raises MigrationError for a name that is not lower-case words joined by hyphens.
     """
@@ -143,8 +158,8 @@ def new(name: str, folder: Path = FOLDER) -> list[Path]:
     numbers = [int(path.name[:4]) for path in folder.glob("[0-9][0-9][0-9][0-9].*.sql")]
     stem = f"{max(numbers, default=0) + 1:04}.{name}"
     paths = [folder / f"{stem}.sql", folder / f"{stem}.rollback.sql"]
-    for path in paths:
-        path.write_text(NEW_MIGRATION, "utf-8")
+    for path, text in zip(paths, (NEW_MIGRATION, NEW_ROLLBACK), strict=True):
+        path.write_text(text.format(table=name.replace("-", "_")), "utf-8")
     return paths
 
 

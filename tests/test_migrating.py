@@ -308,6 +308,18 @@ def test_a_new_migration_is_two_files_of_the_next_number(tmp_path: Path) -> None
     assert all("set lock_timeout = '5s';" in path.read_text() for path in paths)
 
 
+def test_a_new_migration_makes_a_table_behind_the_wall_and_takes_it_away(migrated: str, tmp_path: Path) -> None:
+    migrating.new("team-notes", tmp_path)
+
+    assert migrating.up(migrated, tmp_path) == ["0001.team-notes"]
+    with psycopg.connect(migrated) as connection:
+        policies = connection.execute(
+            "select polname from pg_policy where polrelid = 'app.team_notes'::regclass order by polname"
+        ).fetchall()
+    assert policies == [("analyst_rows",), ("tenant_floor",), ("tenant_rows",)]
+    assert migrating.down(migrated, 1, tmp_path) == ["0001.team-notes"]
+
+
 @pytest.mark.parametrize("name", ["", "Upper", "two words", "under_score", "-a", "a-", "a--b", "../x", "ä", "a\n"])
 def test_a_new_migration_is_named_in_lower_case_words_and_hyphens(tmp_path: Path, name: str) -> None:
     with pytest.raises(MigrationError, match="lower-case words joined by hyphens"):
