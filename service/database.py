@@ -63,9 +63,14 @@ AWAY = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
+
+class Undo(Exception):
+    """Raised inside a transaction to undo it; whoever raises it catches it outside."""
+
+
 # After these the connection is in step, unless Postgres is away: it has answered, or nobody asked it anything. After
 # all else (cancelled, timed out, cut off) a statement may still be running or a transaction be open behind it.
-IN_STEP = (asyncpg.PostgresError, Problem)
+IN_STEP = (asyncpg.PostgresError, Problem, Undo)
 
 # What says that a connection is not as we left it (a statement of ours gone, row security off): somebody ran SQL of
 # their own on it. Nobody else shall get it.
@@ -146,6 +151,7 @@ class Database:
 
         Raises Unavailable where the database is away (if it went away during COMMIT, whether that held is unknown;
         every write of this service can be sent again), and the Problem that stands in CONSTRAINTS for a constraint.
+        Raise Undo inside to undo all of it.
         """
         async with self._connection() as connection:
             try:
@@ -157,7 +163,7 @@ class Database:
                 await connection.execute("commit")
             except IN_STEP as error:
                 if not isinstance(error, AWAY) and not _is_gone(connection):
-                    await connection.execute("rollback")
+                    await _roll_back(connection)
                 if isinstance(error, asyncpg.IntegrityConstraintViolationError):
                     problem = CONSTRAINTS.get(error.constraint_name)
                     if problem:
@@ -201,6 +207,14 @@ class Database:
                 self._slots.release()
         except AWAY as error:
             raise Unavailable from error
+
+
+async def _roll_back(connection: PooledConnection) -> None:
+    try:
+        await connection.execute("rollback")
+    except (*AWAY, asyncpg.InterfaceError):
+        # It was lost at this very moment: all is undone, and what went wrong before is what the caller is told.
+        _terminate(connection)
 
 
 def _is_gone(connection: PooledConnection) -> bool:
