@@ -19,6 +19,7 @@ from service.queries import (
     DELETE_OLD_SEAL_KEYS,
     FIND_TENANT,
     FIND_USER,
+    SAVE_BUDGET,
     SAVE_DEMO_DAYS,
     SAVE_DEMO_USERS,
     SAVE_SEAL_KEY,
@@ -55,6 +56,14 @@ class Tenant(Struct, frozen=True):
 
     tenant_id: UUID
     slug: str
+
+
+class Budget(Struct, frozen=True):
+    """What a tenant may use of AI in a day; None: as much as the service's settings say."""
+
+    tenant: str
+    calls: int | None
+    tokens: int | None
 
 
 class Person(Struct, frozen=True):
@@ -101,6 +110,15 @@ class Administrator:
         if not rows:
             raise UnknownTenantError(f"there is no tenant {tenant!r}")
         return Tenant(rows[0]["tenant_id"], rows[0]["slug"])
+
+    async def set_budget(self, tenant: str, calls: str, tokens: str) -> Budget:
+        """Set how many calls and tokens of AI a tenant may use a day, and give what holds now.
+
+        Each is a number, or "default" for as many as the service's settings say, or "" to leave it alone.
+        """
+        found = await self.find_tenant(tenant)
+        [row] = await self.run(SAVE_BUDGET, tenant_id=found.tenant_id, calls=calls, tokens=tokens)
+        return Budget(found.slug, row["daily_calls"], row["daily_tokens"])
 
     async def add_user(self, tenant: str, email: str, role: str, timezone: str) -> UUID:
         """Add a user to a tenant and give their id."""

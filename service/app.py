@@ -4,7 +4,8 @@ import logging.config
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,20 @@ from service.guards import require_file_name
 from service.identity.tokens import Tokens
 from service.patterns.routes import PatternsController
 from service.recommendations.advice import Engine
+from service.recommendations.batch import Keeping
+from service.recommendations.circuit import Circuit
+from service.recommendations.ledger import Budget
+from service.recommendations.openai import OpenAI
 from service.recommendations.routes import RecommendationsController
 from service.recommendations.rules import Rules
+from service.recommendations.story import Recommender
+from service.recommendations.usage import UsageController
 from service.runtime import Runtime, utc_now
 from service.seal import Seal
-from service.settings import Settings, SettingsError, read
+from service.settings import DEFAULT_MODEL, Settings, SettingsError, read
 
+# US dollars for a million tokens in and out of the default model, at OpenAI itself.
+LIST_PRICES = Decimal("0.15"), Decimal("0.60")
 LARGEST_BODY = 1024 * 1024  # bytes
 
 
@@ -46,7 +55,8 @@ def from_environment() -> ASGIApp:
 def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, engine: Engine | None = None) -> ASGIApp:
     """Make the application.
 
-    `engine` is what makes recommendations, the rules if not given; `clock` tells the time.
+    `engine` is what makes recommendations; if not given, OpenAI where the settings have a key, else the rules. `clock`
+    tells the time.
 
     Raises SettingsError where a setting that it cannot do without is missing.
     """
@@ -58,16 +68,26 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
         database = await Database.open(database_url, size, seal)
-        app.state.runtime = Runtime(settings, database, tokens, engine or Rules(), clock)
+        openai = open_openai(settings) if engine is None else None
+        circuit = None if openai is None else Circuit(openai)
+        budget = budget_of(settings)
+        recommender = Recommender(
+            database, engine or circuit or Rules(), keeping_of(settings), budget, settings.openai_timeout
+        )
+        app.state.runtime = Runtime(settings, database, tokens, recommender, budget, circuit, clock)
         try:
             yield
         finally:
+            await recommender.close()
+            if openai is not None:
+                await openai.close()
             await database.close()
 
     app = Litestar(
         route_handlers=[
             PatternsController,
             RecommendationsController,
+            UsageController,
             health.router,
             get_openapi,
             create_static_files_router(
@@ -103,6 +123,35 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
         logging_config=None,
     )
     return Front(app)
+
+
+def open_openai(settings: Settings) -> OpenAI | None:
+    """Make the engine that asks OpenAI; None where there is no key."""
+    if settings.openai_api_key is None:
+        return None
+    return OpenAI(
+        api_key=settings.openai_api_key,
+        base_url=settings.openai_base_url,
+        model=settings.openai_model,
+        timeout=settings.openai_timeout,
+    )
+
+
+def keeping_of(settings: Settings) -> Keeping:
+    """Give for how long recommendations are given out."""
+    return Keeping(
+        life=timedelta(seconds=settings.cache_ttl),
+        fallback_life=timedelta(seconds=settings.fallback_ttl),
+        stale=timedelta(seconds=settings.stale),
+    )
+
+
+def budget_of(settings: Settings) -> Budget:
+    """Give what a tenant may use of AI, and what that costs."""
+    prices = settings.openai_input_price, settings.openai_output_price
+    if prices == (None, None) and settings.openai_model == DEFAULT_MODEL and settings.openai_base_url is None:
+        prices = LIST_PRICES
+    return Budget(settings.daily_calls, settings.daily_tokens, *prices)
 
 
 @get("/openapi.json", media_type=MediaType.JSON, include_in_schema=False)

@@ -1,7 +1,7 @@
 """Every wrong that a caller can meet: its code, its status, its title (RFC 9457)."""
 
 import logging
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 from litestar.exceptions import HTTPException, ValidationException
@@ -33,6 +33,12 @@ class Problem(Exception):
         self.errors = errors or []
         self.headers: dict[str, str] = {}
         super().__init__(self.detail)
+
+    def again(self) -> Self:
+        """Give the same problem once more, for another request: an answer's own headers are written into it."""
+        fresh = type(self).__new__(type(self), *self.args)
+        fresh.__dict__.update(self.__dict__ | {"headers": dict(self.headers)})
+        return fresh
 
 
 class InvalidRequest(Problem):
@@ -76,6 +82,19 @@ class UnknownTenant(Problem):
     status, code, title = 403, "unknown_tenant", "Unknown tenant"
 
 
+class Forbidden(Problem):
+    """This route is for admins of the tenant."""
+
+    status, code, title = 403, "forbidden", "Not allowed"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # RFC 6750, 3.1: the token holds, and does not reach so far.
+        self.headers["WWW-Authenticate"] = (
+            f'Bearer realm="daymark", error="insufficient_scope", error_description="{self.detail}"'
+        )
+
+
 class NotFound(Problem):
     """There is nothing here."""
 
@@ -104,6 +123,16 @@ class UnsupportedMediaType(Problem):
     """This route takes application/json."""
 
     status, code, title = 415, "unsupported_media_type", "Unsupported media type"
+
+
+class TooManyRequests(Problem):
+    """This has been asked for too often; `Retry-After` says when it can be asked for again."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str, after: int) -> None:
+        super().__init__(detail)
+        self.headers["Retry-After"] = str(after)
 
 
 class Internal(Problem):

@@ -11,10 +11,11 @@ from service.openapi import DescribedOperation, problems
 from service.runtime import runtime_of
 
 
-class Health(Struct):
-    """How the service is."""
+class Health(Struct, omit_defaults=True):
+    """How the service is: degraded, it answers, but not as well as it should, and `reasons` says why."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "degraded"]
+    reasons: list[str] = []
 
 
 @get("/live", operation_class=DescribedOperation, responses=problems(InvalidRequest))
@@ -25,8 +26,14 @@ async def get_live() -> Health:
 
 @get("/ready", operation_class=DescribedOperation, responses=problems(InvalidRequest, Internal, Unavailable))
 async def get_ready(request: Request[Any, Any, Any]) -> Health:
-    """Answer 200 while Postgres does, else 503."""
-    await runtime_of(request).database.ping()
+    """Answer 200 while Postgres does, else 503. An AI that fails is no reason to send requests elsewhere."""
+    runtime = runtime_of(request)
+    await runtime.database.ping()
+    if runtime.circuit is not None and runtime.circuit.is_open:
+        engine, left = runtime.circuit.name, runtime.circuit.seconds_left
+        return Health(
+            "degraded", [f"{engine} keeps failing: the rules stand in, and it is tried again in {left:.0f} s"]
+        )
     return Health("ok")
 
 

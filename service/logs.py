@@ -26,7 +26,7 @@ def configuration(form: LogFormat, level: str = "INFO") -> dict[str, Any]:
         "formatters": {"line": {"()": f"{__name__}.formatter", "form": form}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {name: {"level": "WARNING"} for name in ("_granian", "granian.access", "yoyo")},
+        "loggers": {name: {"level": "WARNING"} for name in ("_granian", "granian.access", "httpx2", "yoyo")},
     }
 
 

@@ -57,7 +57,9 @@ def _header(description: str) -> OpenAPIHeader:
 REQUEST_ID = {"X-Request-ID": _header("The request's id, as in the log: the caller's own if it sent a plain one")}
 OF_A_STATUS = {
     "401": {"WWW-Authenticate": _header("What to authenticate with, and what is wrong with the token sent (RFC 6750)")},
+    "403": {"WWW-Authenticate": _header("With `code: forbidden`: what the token lacks (RFC 6750)")},
     "405": {"Allow": _header("The methods that this path takes")},
+    "429": {"Retry-After": _header("After how many seconds it can be asked for again")},
     "503": {"Retry-After": _header("After how many seconds to try again")},
 }
 OF_AN_EXCUSE = {

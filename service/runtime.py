@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from service.database import Database
 from service.identity.tokens import Tokens
-from service.recommendations.advice import Engine
+from service.recommendations.circuit import Circuit
+from service.recommendations.ledger import Budget
+from service.recommendations.story import Recommender
 from service.settings import Settings
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -26,7 +28,10 @@ class Runtime(Struct, frozen=True):
     settings: Settings
     database: Database
     tokens: Tokens
-    engine: Engine
+    recommender: Recommender
+    budget: Budget
+    circuit: Circuit | None
+    """Around an engine that can fail; None where only rules make recommendations."""
     clock: Callable[[], datetime]
 
 

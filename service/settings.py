@@ -6,6 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -17,7 +18,11 @@ Fallback = Literal["lenient", "strict"]
 LogFormat = Literal["text", "json"]
 T = TypeVar("T")
 
+DEFAULT_MODEL = "gpt-4o-mini"
+
 SHORTEST_SECRET = 32  # bytes: RFC 7518, 3.2 asks HS256 for a key no shorter than its hash
+LONGEST_MODEL = 200  # as the ledger's column
+DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -35,7 +40,7 @@ class Secret(str):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that an operator can set; each field is the environment variable `DAYMARK_<FIELD>`.
+    """Everything that an operator can set; each field is the environment variable `DAYMARK_<FIELD>` (but see NAMES).
 
     Durations are in seconds. A URL of a database may carry a password: `repr` shows none.
     """
@@ -54,6 +59,25 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What contexts are sealed with, at least 32 bytes; the database holds the same. None: embedded use only."""
     cache_ttl: int = 3600
     """How long recommendations are kept, in seconds."""
+    fallback_ttl: int = 300
+    """How long recommendations by rules are kept that stand in for those of an AI that failed, in seconds."""
+    stale: int = 0
+    """For how long after that recommendations may still be given while new ones are made, in seconds. 0: not at all."""
+    openai_api_key: Secret | None = None
+    """None: recommendations come from rules, and nothing leaves the house."""
+    openai_base_url: str | None = None
+    """Where a server is that speaks OpenAI's API. None: OpenAI's own."""
+    openai_model: str = DEFAULT_MODEL
+    openai_timeout: float = 8.0
+    """The most that making recommendations may take, all retries included, in seconds."""
+    openai_input_price: Decimal | None = None
+    """US dollars for a million tokens sent. None: the default model's list price; of another model, not known."""
+    openai_output_price: Decimal | None = None
+    """US dollars for a million tokens received; None likewise."""
+    daily_calls: int = 10_000
+    """How many calls of AI a tenant may use a day (UTC), unless it has a number of its own."""
+    daily_tokens: int = 20_000_000
+    """How many tokens a tenant may use a day (UTC), in and out, unless it has a number of its own."""
     fallback: Fallback = "lenient"
     """`strict`: the two GET routes that never fail answer 401, 404 and 503 like all others."""
     pool_size: int = 8
@@ -82,7 +106,7 @@ def read(variables: Mapping[str, str]) -> Settings:
     given: dict[str, object] = {}
     wrong: list[str] = []
     for field, parse in PARSERS.items():
-        name = f"DAYMARK_{field.upper()}"
+        name = NAMES.get(field, f"DAYMARK_{field.upper()}")
         text = variables.get(name, "").strip()
         if not text:
             continue
@@ -169,6 +193,36 @@ def _number(least: int, most: int, unit: str) -> Callable[[str], int]:
     return parse
 
 
+def _decimal(least: str, most: str, unit: str) -> Callable[[str], Decimal]:
+    def parse(text: str) -> Decimal:
+        expected = f"{unit} from {least} to {most}, not {text!r}"
+        if not DECIMAL.fullmatch(text) or not Decimal(least) <= Decimal(text) <= Decimal(most):
+            raise ValueError(expected)
+        return Decimal(text)
+
+    return parse
+
+
+def _api_url(text: str) -> str:
+    parts = urlsplit(text)
+    # What is wrong is not repeated here either.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or parts.query:
+        raise ValueError("http://host/v1 or https://host/v1, with no name or password in it")
+    return text
+
+
+def _api_key(text: str) -> Secret:
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("a key without spaces")
+    return Secret(text)
+
+
+def _model(text: str) -> str:
+    if not text.isprintable() or len(text) > LONGEST_MODEL:
+        raise ValueError(f"the name of a model, of at most {LONGEST_MODEL} characters")
+    return text
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -178,6 +232,9 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
     return parse
 
 
+# Variables that other programs know by these names, too.
+NAMES = {"openai_api_key": "OPENAI_API_KEY", "openai_base_url": "OPENAI_BASE_URL"}
+
 PARSERS: dict[str, Callable[[str], object]] = {
     "database_url": _postgres_url,
     "admin_database_url": _postgres_url,
@@ -186,6 +243,16 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "jwt_audience": str,
     "seal_key": _secret,
     "cache_ttl": _number(1, 86_400, "seconds"),
+    "fallback_ttl": _number(1, 86_400, "seconds"),
+    "stale": _number(0, 86_400, "seconds"),
+    "openai_api_key": _api_key,
+    "openai_base_url": _api_url,
+    "openai_model": _model,
+    "openai_timeout": lambda text: float(_decimal("0.1", "120", "seconds")(text)),
+    "openai_input_price": _decimal("0", "100000", "US dollars for a million tokens"),
+    "openai_output_price": _decimal("0", "100000", "US dollars for a million tokens"),
+    "daily_calls": _number(0, 1_000_000_000, "calls"),
+    "daily_tokens": _number(0, 1_000_000_000_000, "tokens"),
     "fallback": _one_of(get_args(Fallback)),
     "pool_size": _number(1, 1_000, "connections"),
     "log": _one_of(get_args(LogFormat)),

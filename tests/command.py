@@ -15,8 +15,8 @@ DAYMARK = Path(sys.executable).with_name("daymark")
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Give this process's environment without what would set Daymark or libpq, and with `variables`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DAYMARK_", "PG"))}
+    """Give this process's environment without what would set Daymark, OpenAI or libpq, and with `variables`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DAYMARK_", "OPENAI_", "PG"))}
     return kept | variables
 
 

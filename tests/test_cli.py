@@ -299,6 +299,10 @@ def test_migrate_up_status_and_down(tmp_path: Path, postgres: Server, own_databa
         "0007.sealed-context",
         "0008.analysts",
         "0009.narrow-rights",
+        "0010.feedback",
+        "0011.budgets",
+        "0012.recommendation-runs",
+        "0013.check-what-was-there",
     ]
 
     def migrate(*arguments: str) -> list[str]:

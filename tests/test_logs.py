@@ -80,5 +80,6 @@ def test_every_library_writes_through_the_one_handler() -> None:
     assert {name for name, settings in made["loggers"].items() if settings == {"level": "WARNING"}} == {
         "_granian",
         "granian.access",
+        "httpx2",
         "yoyo",
     }

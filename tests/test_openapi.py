@@ -57,7 +57,7 @@ async def test_the_service_does_what_its_openapi_document_says(
 
     for status, said in runs:
         assert status == 0, said
-        assert "Tested: 7" in said
+        assert "Tested: 10" in said
 
 
 async def test_every_route_says_who_may_ask_and_what_may_go_wrong(client: httpx.AsyncClient) -> None:
@@ -80,6 +80,12 @@ async def test_every_route_says_who_may_ask_and_what_may_go_wrong(client: httpx.
             [{"bearer": []}],
             "200 400 401 404 500 503",
         ),
+        "post /api/insights/recommendations/refresh": ([{"bearer": []}], "200 400 401 404 429 500 503"),
+        "put /api/insights/recommendations/{recommendation_id}/feedback": (
+            [{"bearer": []}],
+            "200 400 401 404 413 415 500 503",
+        ),
+        "get /api/insights/usage": ([{"bearer": []}], "200 400 401 403 500 503"),
         "get /health/live": (None, "200 400"),
         "get /health/ready": (None, "200 400 500 503"),
     }
@@ -95,14 +101,14 @@ async def test_every_error_is_a_problem_document(client: httpx.AsyncClient) -> N
         if status >= "400"
     ]
 
-    assert len(errors) == 31
+    assert len(errors) == 49
     for status, response in errors:
         assert response["content"] == {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
         }
         assert "X-Request-ID" in response["headers"]
-        assert ("WWW-Authenticate" in response["headers"]) == (status == "401")
-        assert ("Retry-After" in response["headers"]) == (status == "503")
+        assert ("WWW-Authenticate" in response["headers"]) == (status in {"401", "403"})
+        assert ("Retry-After" in response["headers"]) == (status in {"429", "503"})
 
 
 async def test_headers_of_the_lenient_routes_are_described(client: httpx.AsyncClient) -> None:

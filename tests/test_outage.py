@@ -24,7 +24,7 @@ from service import embedded, migrating
 from service.caller import Caller
 from service.database import Connection
 from service.patterns.analysis import Pattern
-from service.recommendations.advice import Advice
+from service.recommendations.advice import Advised, History
 from service.recommendations.rules import GENERAL_ADVICE
 from tests.command import started
 from tests.conftest import SEAL_KEY, SECRET, MakeCaller, Serve, bearer, keep_seal_key, run_as_admin, sign
@@ -196,16 +196,19 @@ class Slow:
     """An engine that takes until it is told."""
 
     name = "slow"
+    model = None
+    prompt_version = None
+    most_tokens = 0
 
     def __init__(self) -> None:
         self.waiting = 0
         self.told = asyncio.Event()
 
-    async def advise(self, pattern: Pattern) -> list[Advice]:
+    async def advise(self, pattern: Pattern, _: History) -> Advised:
         assert pattern.patterns
         self.waiting += 1
         await self.told.wait()
-        return list(GENERAL_ADVICE)
+        return Advised(GENERAL_ADVICE)
 
 
 @pytest.fixture

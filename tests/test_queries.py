@@ -29,9 +29,9 @@ VERBS = {"find", "list", "save", "delete", "count"}
 TENANT = "00000000-0000-4000-8000-000000000007"
 USER = "00000000-0000-4000-8000-000000070003"
 CALLER = Caller(UUID(TENANT), UUID(USER))
-BIG_TABLES = ("users", "pattern_data", "user_recommendations")
+BIG_TABLES = ("users", "pattern_data", "user_recommendations", "recommendation_runs")
 
-# A realistic size: 50 tenants of 20 people each, 60 days and 10 batches of recommendations a person.
+# A realistic size: 50 tenants of 20 people each; 60 days, 10 batches of recommendations and 40 runs a person.
 FILL = (
     """
     create function pg_temp.id(number bigint) returns uuid language sql
@@ -62,6 +62,33 @@ FILL = (
         '{"metric": "energy", "statistic": "average", "value": 64}',
         '{"dataPoints": 7, "averageEnergy": 64, "averageFocus": 70, "averageFulfillment": 80}'
     from app.users, generate_series(0, 9) as back, generate_series(1, 5) as position;
+
+    update app.user_recommendations
+    set topic = (array['rest', 'sleep', 'food', 'people', 'growth'])[position],
+        viewed_at = generated_at,
+        helpful = position > 2,
+        judged_at = generated_at
+    where position > 1;
+
+    insert into app.recommendation_runs (
+        tenant_id, user_id, run_id, reason, started_at, lease_until, outcome, finished_at, engine, based_on
+    )
+    select
+        tenant_id,
+        user_id,
+        case when number = 0 then pg_temp.id(right(user_id::text, 12)::bigint) else gen_random_uuid() end,
+        case when number % 10 = 1 then 'refreshed' else 'missed' end,
+        timestamptz '2026-11-22 08:30Z' - interval '1 hour' * number,
+        timestamptz '2026-11-22 08:31Z' - interval '1 hour' * number,
+        case when number = 0 then 'lost' else 'made' end,
+        timestamptz '2026-11-22 08:31Z' - interval '1 hour' * number,
+        'openai',
+        '{}'
+    from app.users, generate_series(0, 39) as number;
+
+    insert into app.budget_use (tenant_id, date, calls, tokens)
+    select tenant_id, date '2026-11-22' - back, 7, 7000
+    from app.tenants, generate_series(0, 59) as back;
 
     insert into app.pins (login, tenant) values ('ines', pg_temp.id(7)), ('omar', pg_temp.id(8));
 
@@ -95,6 +122,29 @@ VALUES = {
     "recommendations": "{Rest,Walk}",
     "reasonings": "{Because,Therefore}",
     "data_points": "{null,null}",
+    "topics": "{rest,movement}",
+    "fallback": "false",
+    "helpful": "true",
+    "note": "Just right",
+    "given_after": "2026-10-23 09:00:00+00",
+    "judged_after": "2026-11-08 09:00:00+00",
+    "after": "2026-11-21 09:00:00+00",
+    "since": "2026-11-01 00:00:00+00",
+    "run_id": USER,
+    "reason": "missed",
+    "lease": "9000",
+    "model": "",
+    "prompt_version": "",
+    "outcome": "made",
+    "given": "rules",
+    "calls": "1",
+    "tokens": "2000",
+    "tokens_in": "800",
+    "tokens_out": "400",
+    "cost": "0.00036",
+    "duration_ms": "1500",
+    "most_calls": "100",
+    "most_tokens": "100000",
     "slug": "a-new-one",
     "name": "It's new",
     "email": "P3@T7.test",
@@ -108,7 +158,14 @@ VALUES = {
     "inner_pad": "\\x" + "36" * 64,
     "outer_pad": "\\x" + "5c" * 64,
 }
-OWN_VALUES = {"users/save_user": {"email": "new@t7.test"}, "analysts/save_pin": {"login": "a new one"}}
+OWN_VALUES = {
+    "recommendations/save_run": {"run_id": "00000000-0000-4000-8000-0000000000ff"},
+    "users/save_user": {"email": "new@t7.test"},
+    "analysts/save_pin": {"login": "a new one"},
+}
+# Nobody is making USER's recommendations, or save_run would get no lease: what these two find, tests/recommendations
+# shows.
+FIND_NOTHING = {"recommendations/find_running", "recommendations/save_lost_runs"}
 
 # What only the owner reads, and what is the same for all tenants: no row of a tenant's own.
 NO_TENANTS_OWN = {"tenants", "pins", "seal_keys"}
@@ -176,7 +233,8 @@ def header_of(name: str) -> Header:
 def parse(kind: str, text: str) -> object:
     if kind.endswith("[]"):
         element = PARSERS[kind.removesuffix("[]")]
-        return [None if each == "null" else element(each) for each in text.strip("{}").split(",")]
+        elements = [each.strip('"') for each in text.strip("{}").split(",")] if text != "{}" else []
+        return [None if each == "null" else element(each) for each in elements]
     return PARSERS[kind](text)
 
 
@@ -293,7 +351,7 @@ async def test_a_file_runs_unchanged_in_psql_and_gives_what_the_service_gets(
         {word: value for word, value in row.items() if word not in made} for row in ours
     ]
     # The wall's files list faults: that each finds its own is for test_doctor to show.
-    assert theirs or name.startswith("wall/")
+    assert theirs or name.startswith("wall/") or name in FIND_NOTHING
 
 
 def seal_for(backend: int) -> str:

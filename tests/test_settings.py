@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,16 @@ def test_every_setting_is_read() -> None:
         "DAYMARK_JWT_ISSUER": "https://id.example",
         "DAYMARK_JWT_AUDIENCE": "daymark",
         "DAYMARK_CACHE_TTL": "60",
+        "DAYMARK_FALLBACK_TTL": "30",
+        "DAYMARK_STALE": "86400",
+        "OPENAI_API_KEY": "sk-geheim",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "DAYMARK_OPENAI_MODEL": "other-1",
+        "DAYMARK_OPENAI_TIMEOUT": "2.5",
+        "DAYMARK_OPENAI_INPUT_PRICE": "0.15",
+        "DAYMARK_OPENAI_OUTPUT_PRICE": "0",
+        "DAYMARK_DAILY_CALLS": "0",
+        "DAYMARK_DAILY_TOKENS": "1000000000000",
         "DAYMARK_FALLBACK": "strict",
         "DAYMARK_POOL_SIZE": "2",
         "DAYMARK_LOG": "json",
@@ -38,6 +49,16 @@ def test_every_setting_is_read() -> None:
         jwt_issuer="https://id.example",
         jwt_audience="daymark",
         cache_ttl=60,
+        fallback_ttl=30,
+        stale=86_400,
+        openai_api_key=Secret("sk-geheim"),
+        openai_base_url="http://127.0.0.1:9/v1",
+        openai_model="other-1",
+        openai_timeout=2.5,
+        openai_input_price=Decimal("0.15"),
+        openai_output_price=Decimal(0),
+        daily_calls=0,
+        daily_tokens=1_000_000_000_000,
         fallback="strict",
         pool_size=2,
         log="json",
@@ -57,6 +78,19 @@ def test_an_empty_value_is_none(empty: str) -> None:
         ("DAYMARK_CACHE_TTL", "86401", "expected a whole number of seconds from 1 to 86400, not '86401'"),
         ("DAYMARK_CACHE_TTL", "1.5", "expected a whole number of seconds from 1 to 86400, not '1.5'"),
         ("DAYMARK_CACHE_TTL", "٣", "expected a whole number of seconds from 1 to 86400, not '٣'"),
+        ("DAYMARK_STALE", "-1", "expected a whole number of seconds from 0 to 86400, not '-1'"),
+        ("DAYMARK_OPENAI_TIMEOUT", "0", "expected seconds from 0.1 to 120, not '0'"),
+        ("DAYMARK_OPENAI_TIMEOUT", "nan", "expected seconds from 0.1 to 120, not 'nan'"),
+        ("DAYMARK_OPENAI_TIMEOUT", "1e1", "expected seconds from 0.1 to 120, not '1e1'"),
+        ("DAYMARK_OPENAI_MODEL", "a\tb", "expected the name of a model, of at most 200 characters"),
+        (
+            "DAYMARK_OPENAI_INPUT_PRICE",
+            "-1",
+            "expected US dollars for a million tokens from 0 to 100000, not '-1'",
+        ),
+        ("DAYMARK_DAILY_CALLS", "many", "expected a whole number of calls from 0 to 1000000000, not 'many'"),
+        ("OPENAI_API_KEY", "sk one", "expected a key without spaces"),
+        ("OPENAI_API_KEY", "schlüssel", "expected a key without spaces"),
         ("DAYMARK_FALLBACK", "Lenient", "expected lenient or strict, not 'Lenient'"),
         ("DAYMARK_POOL_SIZE", "-1", "expected a whole number of connections from 1 to 1000, not '-1'"),
         ("DAYMARK_LOG", "xml", "expected text or json, not 'xml'"),
@@ -103,6 +137,18 @@ def test_a_url_may_be_any_that_libpq_takes(url: str) -> None:
     assert read({"DAYMARK_DATABASE_URL": url}).database_url == url
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["api.example", "ftp://api.example/v1", "https://", "https://me:geheim@api.example/v1", "https://a/v1?key=geheim"],
+)
+def test_an_api_that_is_no_url_is_named_and_what_is_in_it_is_not(url: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read({"OPENAI_BASE_URL": url})
+    assert str(raised.value) == (
+        "OPENAI_BASE_URL: expected http://host/v1 or https://host/v1, with no name or password in it"
+    )
+
+
 def test_every_wrong_setting_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as raised:
         read({"DAYMARK_LOG": "xml", "DAYMARK_POOL_SIZE": "0", "DAYMARK_CACHE_TTL": "60", "DAYMARK_FALLBACK": "no"})
@@ -116,6 +162,7 @@ def test_every_wrong_setting_is_named_at_once() -> None:
 def test_no_secret_shows_in_a_repr() -> None:
     settings = read(
         {"DAYMARK_DATABASE_URL": URL, "DAYMARK_ADMIN_DATABASE_URL": URL, "DAYMARK_JWT_SECRET": "geheim" * 6}
+        | {"OPENAI_API_KEY": "sk-geheim"}
     )
     assert "geheim" not in repr(settings)
     assert "geheim" not in f"{settings!s} {[settings.database_url]}"

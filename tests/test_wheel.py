@@ -62,6 +62,7 @@ def test_it_carries_every_query_and_migration_and_no_test(wheel: Path) -> None:
         ),
         *(str(path.relative_to(ROOT)) for path in (ROOT / "service").rglob("*.py")),
         "service/py.typed",
+        "service/recommendations/prompt.toml",
     }
     assert len(wanted) > 50
     assert {name for name in names if ".dist-info/" not in name} == wanted

@@ -245,6 +245,15 @@ CREATE FUNCTION app.user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN (NULLIF(substr(app.verified_context(), 60, 36), '00000000-0000-0000-0000-000000000000'::text))::uuid;
 COMMENT ON FUNCTION app.user_id() IS 'The person this statement runs for, or NULL: then no row is anybody''s own';
+CREATE TABLE app.budget_use (
+    tenant_id uuid NOT NULL,
+    date date NOT NULL,
+    calls bigint NOT NULL,
+    tokens bigint NOT NULL,
+    CONSTRAINT budget_use_counted CHECK (((calls >= 0) AND (tokens >= 0)))
+);
+ALTER TABLE ONLY app.budget_use FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.budget_use IS 'What a tenant used of its budget on a day (UTC), what runs may still use set aside';
 CREATE TABLE app.user_recommendations (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -258,19 +267,33 @@ CREATE TABLE app.user_recommendations (
     based_on jsonb NOT NULL,
     viewed_at timestamp with time zone,
     viewed boolean GENERATED ALWAYS AS ((viewed_at IS NOT NULL)) STORED NOT NULL,
+    topic text,
+    fallback boolean DEFAULT false NOT NULL,
+    helpful boolean,
+    note text,
+    judged_at timestamp with time zone,
     CONSTRAINT user_recommendations_engine_length CHECK (((length(engine) >= 1) AND (length(engine) <= 40))),
+    CONSTRAINT user_recommendations_judged_whole CHECK ((((helpful IS NULL) = (judged_at IS NULL)) AND ((note IS NULL) OR (judged_at IS NOT NULL)))),
+    CONSTRAINT user_recommendations_note_length CHECK (((length(note) >= 1) AND (length(note) <= 500))),
     CONSTRAINT user_recommendations_position_range CHECK ((("position" >= 1) AND ("position" <= 5))),
     CONSTRAINT user_recommendations_reasoning_length CHECK (((length(reasoning) >= 1) AND (length(reasoning) <= 2000))),
-    CONSTRAINT user_recommendations_recommendation_length CHECK (((length(recommendation) >= 1) AND (length(recommendation) <= 500)))
+    CONSTRAINT user_recommendations_recommendation_length CHECK (((length(recommendation) >= 1) AND (length(recommendation) <= 500))),
+    CONSTRAINT user_recommendations_topic_known CHECK ((topic = ANY (ARRAY['rest'::text, 'sleep'::text, 'movement'::text, 'food'::text, 'attention'::text, 'priorities'::text, 'workload'::text, 'timing'::text, 'meaning'::text, 'people'::text, 'reflection'::text, 'growth'::text])))
 );
 ALTER TABLE ONLY app.user_recommendations ALTER COLUMN engine SET STATISTICS 0;
 ALTER TABLE ONLY app.user_recommendations ALTER COLUMN recommendation SET STATISTICS 0;
 ALTER TABLE ONLY app.user_recommendations ALTER COLUMN reasoning SET STATISTICS 0;
 ALTER TABLE ONLY app.user_recommendations ALTER COLUMN data_point SET STATISTICS 0;
 ALTER TABLE ONLY app.user_recommendations ALTER COLUMN based_on SET STATISTICS 0;
+ALTER TABLE ONLY app.user_recommendations ALTER COLUMN topic SET STATISTICS 0;
+ALTER TABLE ONLY app.user_recommendations ALTER COLUMN note SET STATISTICS 0;
 ALTER TABLE ONLY app.user_recommendations FORCE ROW LEVEL SECURITY;
 COMMENT ON COLUMN app.user_recommendations."position" IS '1 to 5, within the batch: all rows of one generated_at';
 COMMENT ON COLUMN app.user_recommendations.based_on IS 'What the batch was made from (dataPoints and the averages), on every row, so that a cached read is one index scan';
+COMMENT ON COLUMN app.user_recommendations.topic IS 'What it is about; NULL for what was made before topics were';
+COMMENT ON COLUMN app.user_recommendations.fallback IS 'The rules stood in for an engine that failed, on every row of the batch: it is kept for a shorter time';
+COMMENT ON COLUMN app.user_recommendations.helpful IS 'The person''s last word on it; NULL until there is one';
+COMMENT ON COLUMN app.user_recommendations.note IS 'In the person''s own words; no engine is ever sent it';
 CREATE VIEW app.cache_hits WITH (security_invoker='true', security_barrier='true') AS
  WITH newest AS (
          SELECT user_recommendations.tenant_id,
@@ -336,11 +359,57 @@ CREATE TABLE app.pattern_data_default (
     CONSTRAINT pattern_data_fulfillment_range CHECK (((fulfillment >= 0) AND (fulfillment <= 100)))
 );
 ALTER TABLE ONLY app.pattern_data_default FORCE ROW LEVEL SECURITY;
+CREATE TABLE app.recommendation_runs (
+    tenant_id uuid NOT NULL,
+    run_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    reason text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    outcome text DEFAULT 'running'::text NOT NULL,
+    finished_at timestamp with time zone,
+    engine text NOT NULL,
+    model text,
+    prompt_version text,
+    given text,
+    calls bigint DEFAULT 0 NOT NULL,
+    tokens_in bigint DEFAULT 0 NOT NULL,
+    tokens_out bigint DEFAULT 0 NOT NULL,
+    cost numeric(12,6),
+    duration_ms bigint,
+    based_on jsonb NOT NULL,
+    CONSTRAINT recommendation_runs_engine_length CHECK (((length(engine) >= 1) AND (length(engine) <= 40))),
+    CONSTRAINT recommendation_runs_finished_whole CHECK (((outcome = 'running'::text) = (finished_at IS NULL))),
+    CONSTRAINT recommendation_runs_given_length CHECK (((length(given) >= 1) AND (length(given) <= 40))),
+    CONSTRAINT recommendation_runs_model_length CHECK (((length(model) >= 1) AND (length(model) <= 200))),
+    CONSTRAINT recommendation_runs_outcome_known CHECK ((outcome = ANY (ARRAY['running'::text, 'made'::text, 'timed_out'::text, 'unreachable'::text, 'rejected'::text, 'rate_limited'::text, 'server_error'::text, 'refused'::text, 'invalid'::text, 'failed'::text, 'circuit_open'::text, 'over_budget'::text, 'abandoned'::text, 'lost'::text]))),
+    CONSTRAINT recommendation_runs_prompt_version_length CHECK (((length(prompt_version) >= 1) AND (length(prompt_version) <= 40))),
+    CONSTRAINT recommendation_runs_reason_known CHECK ((reason = ANY (ARRAY['missed'::text, 'renewed'::text, 'refreshed'::text]))),
+    CONSTRAINT recommendation_runs_use_counted CHECK (((calls >= 0) AND (tokens_in >= 0) AND (tokens_out >= 0) AND (cost >= (0)::numeric) AND (duration_ms >= 0)))
+);
+ALTER TABLE ONLY app.recommendation_runs ALTER COLUMN reason SET STATISTICS 0;
+ALTER TABLE ONLY app.recommendation_runs ALTER COLUMN outcome SET STATISTICS 0;
+ALTER TABLE ONLY app.recommendation_runs ALTER COLUMN engine SET STATISTICS 0;
+ALTER TABLE ONLY app.recommendation_runs ALTER COLUMN model SET STATISTICS 0;
+ALTER TABLE ONLY app.recommendation_runs ALTER COLUMN prompt_version SET STATISTICS 0;
+ALTER TABLE ONLY app.recommendation_runs ALTER COLUMN given SET STATISTICS 0;
+ALTER TABLE ONLY app.recommendation_runs ALTER COLUMN based_on SET STATISTICS 0;
+ALTER TABLE ONLY app.recommendation_runs FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.recommendation_runs IS 'One row for each time that recommendations were made; while it is running, it is the person''s lease as well';
+COMMENT ON COLUMN app.recommendation_runs.reason IS 'missed: there were none to give; renewed: those given were stale; refreshed: the person asked for new ones';
+COMMENT ON COLUMN app.recommendation_runs.lease_until IS 'By the database''s clock, the one that all processes share: from then on another may make them';
+COMMENT ON COLUMN app.recommendation_runs.engine IS 'The engine that was to make them';
+COMMENT ON COLUMN app.recommendation_runs.given IS 'The engine whose advice was given; NULL where none was';
+COMMENT ON COLUMN app.recommendation_runs.calls IS 'Requests sent to the engine''s API, retries included';
+COMMENT ON COLUMN app.recommendation_runs.cost IS 'US dollars; NULL where the model''s price is not known';
 CREATE TABLE app.tenants (
     tenant_id uuid DEFAULT gen_random_uuid() NOT NULL,
     slug text NOT NULL,
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    daily_calls bigint,
+    daily_tokens bigint,
+    CONSTRAINT tenants_budget_counted CHECK (((daily_calls >= 0) AND (daily_tokens >= 0))),
     CONSTRAINT tenants_name_length CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT tenants_slug_is_a_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
     CONSTRAINT tenants_slug_is_no_id CHECK ((slug !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))
@@ -348,6 +417,8 @@ CREATE TABLE app.tenants (
 ALTER TABLE ONLY app.tenants ALTER COLUMN slug SET STATISTICS 0;
 ALTER TABLE ONLY app.tenants ALTER COLUMN name SET STATISTICS 0;
 ALTER TABLE ONLY app.tenants FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN app.tenants.daily_calls IS 'Calls of AI a day; NULL: as many as the service''s settings say';
+COMMENT ON COLUMN app.tenants.daily_tokens IS 'Tokens of AI a day, in and out; NULL: as many as the service''s settings say';
 CREATE TABLE app.users (
     tenant_id uuid NOT NULL,
     user_id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -366,12 +437,16 @@ ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
 COMMENT ON COLUMN app.users.email IS 'NULL for a person whom the service has met only by a verified token';
 COMMENT ON COLUMN app.users.timezone IS 'IANA name: whose midnight a day of theirs ends at';
 ALTER TABLE ONLY app.pattern_data ATTACH PARTITION app.pattern_data_default DEFAULT;
+ALTER TABLE ONLY app.budget_use
+    ADD CONSTRAINT budget_use_pkey PRIMARY KEY (tenant_id, date);
 ALTER TABLE ONLY app.pattern_data
     ADD CONSTRAINT pattern_data_pkey PRIMARY KEY (tenant_id, user_id, date);
 ALTER TABLE ONLY app.pattern_data_default
     ADD CONSTRAINT pattern_data_default_pkey PRIMARY KEY (tenant_id, user_id, date);
 ALTER TABLE ONLY app.pins
     ADD CONSTRAINT pins_pkey PRIMARY KEY (login);
+ALTER TABLE ONLY app.recommendation_runs
+    ADD CONSTRAINT recommendation_runs_pkey PRIMARY KEY (tenant_id, run_id);
 ALTER TABLE ONLY app.seal_keys
     ADD CONSTRAINT seal_keys_pkey PRIMARY KEY (key_id);
 ALTER TABLE ONLY app.tenants
@@ -380,6 +455,9 @@ ALTER TABLE ONLY app.user_recommendations
     ADD CONSTRAINT user_recommendations_pkey PRIMARY KEY (tenant_id, id);
 ALTER TABLE ONLY app.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (tenant_id, user_id);
+CREATE INDEX recommendation_runs_refreshed ON app.recommendation_runs USING btree (tenant_id, user_id, started_at) WHERE (reason = 'refreshed'::text);
+CREATE UNIQUE INDEX recommendation_runs_running ON app.recommendation_runs USING btree (tenant_id, user_id) WHERE (outcome = 'running'::text);
+CREATE INDEX recommendation_runs_started ON app.recommendation_runs USING btree (tenant_id, started_at);
 CREATE UNIQUE INDEX tenants_slug_key ON app.tenants USING btree (lower(slug));
 ALTER INDEX app.tenants_slug_key ALTER COLUMN 1 SET STATISTICS 0;
 CREATE UNIQUE INDEX user_recommendations_newest ON app.user_recommendations USING btree (tenant_id, user_id, generated_at DESC, "position");
@@ -387,10 +465,14 @@ CREATE UNIQUE INDEX users_email_key ON app.users USING btree (tenant_id, lower(e
 ALTER INDEX app.users_email_key ALTER COLUMN 2 SET STATISTICS 0;
 ALTER INDEX app.pattern_data_pkey ATTACH PARTITION app.pattern_data_default_pkey;
 CREATE STATISTICS app.user_recommendations_people (dependencies) ON tenant_id, user_id FROM app.user_recommendations;
+ALTER TABLE ONLY app.budget_use
+    ADD CONSTRAINT budget_use_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
 ALTER TABLE app.pattern_data
     ADD CONSTRAINT pattern_data_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.pins
     ADD CONSTRAINT pins_tenant_fkey FOREIGN KEY (tenant) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.recommendation_runs
+    ADD CONSTRAINT recommendation_runs_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.user_recommendations
     ADD CONSTRAINT user_recommendations_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.users
@@ -399,13 +481,19 @@ CREATE POLICY admin_rows ON app.pattern_data FOR SELECT TO daymark_service USING
     app.role() AS role)));
 CREATE POLICY admin_rows ON app.pattern_data_default FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
+CREATE POLICY admin_rows ON app.recommendation_runs FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
 CREATE POLICY admin_rows ON app.user_recommendations FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
 CREATE POLICY admin_rows ON app.users FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
+CREATE POLICY analyst_rows ON app.budget_use FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY analyst_rows ON app.pattern_data FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY analyst_rows ON app.pattern_data_default FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.recommendation_runs FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY analyst_rows ON app.tenants FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
@@ -413,18 +501,27 @@ CREATE POLICY analyst_rows ON app.user_recommendations FOR SELECT TO daymark_ana
     true)));
 CREATE POLICY analyst_rows ON app.users FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
+ALTER TABLE app.budget_use ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_rows ON app.pattern_data TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.pattern_data_default TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_rows ON app.recommendation_runs TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.user_recommendations TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.users TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 ALTER TABLE app.pattern_data ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pattern_data_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pins ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.recommendation_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.seal_keys ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant_floor ON app.budget_use AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.pattern_data_default AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.recommendation_runs AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.tenants AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -434,6 +531,9 @@ CREATE POLICY tenant_floor ON app.user_recommendations AS RESTRICTIVE USING (((t
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.users AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_rows ON app.budget_use TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_rows ON app.tenants TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -469,6 +569,12 @@ GRANT ALL ON FUNCTION app.tenant_id() TO daymark_analyst;
 REVOKE ALL ON FUNCTION app.user_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.user_id() TO daymark_service;
 GRANT ALL ON FUNCTION app.user_id() TO daymark_analyst;
+GRANT SELECT ON TABLE app.budget_use TO daymark_service;
+GRANT SELECT ON TABLE app.budget_use TO daymark_analyst;
+GRANT INSERT(tenant_id) ON TABLE app.budget_use TO daymark_service;
+GRANT INSERT(date) ON TABLE app.budget_use TO daymark_service;
+GRANT INSERT(calls),UPDATE(calls) ON TABLE app.budget_use TO daymark_service;
+GRANT INSERT(tokens),UPDATE(tokens) ON TABLE app.budget_use TO daymark_service;
 GRANT SELECT ON TABLE app.user_recommendations TO daymark_service;
 GRANT SELECT ON TABLE app.user_recommendations TO daymark_analyst;
 GRANT INSERT(tenant_id) ON TABLE app.user_recommendations TO daymark_service;
@@ -482,6 +588,11 @@ GRANT INSERT(reasoning) ON TABLE app.user_recommendations TO daymark_service;
 GRANT INSERT(data_point) ON TABLE app.user_recommendations TO daymark_service;
 GRANT INSERT(based_on) ON TABLE app.user_recommendations TO daymark_service;
 GRANT UPDATE(viewed_at) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(topic) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(fallback) ON TABLE app.user_recommendations TO daymark_service;
+GRANT UPDATE(helpful) ON TABLE app.user_recommendations TO daymark_service;
+GRANT UPDATE(note) ON TABLE app.user_recommendations TO daymark_service;
+GRANT UPDATE(judged_at) ON TABLE app.user_recommendations TO daymark_service;
 GRANT SELECT ON TABLE app.cache_hits TO daymark_analyst;
 GRANT SELECT ON TABLE app.cache_hits TO daymark_service;
 GRANT SELECT ON TABLE app.pattern_data TO daymark_service;
@@ -498,6 +609,26 @@ GRANT SELECT ON TABLE app.daily_averages TO daymark_analyst;
 GRANT SELECT ON TABLE app.daily_averages TO daymark_service;
 GRANT SELECT ON TABLE app.engine_use TO daymark_analyst;
 GRANT SELECT ON TABLE app.engine_use TO daymark_service;
+GRANT SELECT ON TABLE app.recommendation_runs TO daymark_service;
+GRANT SELECT ON TABLE app.recommendation_runs TO daymark_analyst;
+GRANT INSERT(tenant_id) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(run_id) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(reason) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(started_at) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(lease_until) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(outcome) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(finished_at) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(engine) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(model) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(prompt_version) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(given) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(calls) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(tokens_in) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(tokens_out) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(cost) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT UPDATE(duration_ms) ON TABLE app.recommendation_runs TO daymark_service;
+GRANT INSERT(based_on) ON TABLE app.recommendation_runs TO daymark_service;
 GRANT SELECT ON TABLE app.tenants TO daymark_service;
 GRANT SELECT ON TABLE app.tenants TO daymark_analyst;
 GRANT SELECT ON TABLE app.users TO daymark_service;

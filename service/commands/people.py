@@ -1,6 +1,7 @@
 """`daymark tenant`, `user`, `analyst`, `token` and `demo`: who there is."""
 
 import asyncio
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,6 +34,39 @@ def tenant_add(slug: str, name: str | None, data: Path) -> None:
         return await administrator.add_tenant(slug, name or slug)
 
     click.echo(administer(data, "daymark tenant add", add))
+
+
+class Limit(click.ParamType[str]):
+    """A whole number, or the word "default"."""
+
+    name = "N|default"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Give the text as the administrator takes it."""
+        text = str(value)
+        if text not in {"", "default"} and not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
+            self.fail(f"expected a whole number or 'default', not {text!r}", param, ctx)
+        return text
+
+
+@tenant.command("budget")
+@click.argument("tenant_name", metavar="TENANT")
+@click.option("--calls", type=Limit(), default="", help="Calls a day.")
+@click.option("--tokens", type=Limit(), default="", help="Tokens a day, in and out.")
+@in_folder
+def tenant_budget(tenant_name: str, calls: str, tokens: str, data: Path) -> None:
+    """Set what TENANT (its slug or id) may use of AI in a day (UTC), and print what holds.
+
+    Beyond it, recommendations come from rules. "default" is as many as the service's settings say
+    (DAYMARK_DAILY_CALLS, DAYMARK_DAILY_TOKENS); what is not given stays as it is.
+    """
+
+    async def save(administrator: Administrator) -> object:
+        budget = await administrator.set_budget(tenant_name, calls, tokens)
+        held = ["default" if limit is None else str(limit) for limit in (budget.calls, budget.tokens)]
+        return f"{budget.tenant}: calls {held[0]}, tokens {held[1]} a day"
+
+    click.echo(administer(data, "daymark tenant budget", save))
 
 
 @click.group()

@@ -9,7 +9,7 @@ Scores are whole numbers from 0 to 100. The thresholds are the product's own cho
 import datetime as dt
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -19,6 +19,8 @@ Direction = Literal["rising", "falling", "flat"]
 Strength = Literal["weak", "moderate", "strong"]
 Kind = Literal["peak", "dip", "fulfillment", "tracking"]
 DayName = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+
+METRICS: tuple[Metric, ...] = get_args(Metric)
 
 # strftime("%a") would follow the server's locale; the wire must not.
 DAY_NAMES: tuple[DayName, ...] = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -192,17 +194,23 @@ def strength(steps: int) -> Strength:
     return "moderate" if steps >= SIGNIFICANT_STEPS else "weak"
 
 
+def trend_of(trends: Trends, metric: Metric) -> Trend:
+    """The trend of a score, by name."""
+    match metric:
+        case "energy":
+            return trends.energy
+        case "focus":
+            return trends.focus
+        case "fulfillment":
+            return trends.fulfillment
+
+
 def significant_trends(trends: Trends) -> list[SignificantTrend]:
     """The trends long enough to matter: energy, focus, fulfillment in this order."""
-    named: tuple[tuple[Metric, Trend], ...] = (
-        ("energy", trends.energy),
-        ("focus", trends.focus),
-        ("fulfillment", trends.fulfillment),
-    )
     return [
         SignificantTrend(metric, found.direction, found.consecutive_days, found.strength)
-        for metric, found in named
-        if found.is_significant
+        for metric in METRICS
+        if (found := trend_of(trends, metric)).is_significant
     ]
 
 

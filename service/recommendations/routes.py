@@ -1,23 +1,28 @@
-"""The routes of a person's recommendations: read them, and say that one has been seen."""
+"""The routes of a person's recommendations: read them, say that one was seen or whether it helped, ask for new ones."""
 
 import datetime as dt
 from typing import Any, Literal
 from uuid import UUID
 
-from litestar import Controller, Request, Response, get, post
-from litestar.params import FromPath
+from litestar import Controller, Request, Response, get, post, put
+from litestar.params import FromPath, JSONBody
 from msgspec import Struct, field
 
+from service.bodies import StrictBody
 from service.caller import Caller
 from service.conditional import respond
 from service.errors import (
+    BodyTooLarge,
     Internal,
     InvalidRequest,
     InvalidToken,
+    MalformedBody,
     NoData,
     NotFound,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
+    UnsupportedMediaType,
 )
 from service.fallback import EXCUSABLE, Handling, Reason
 from service.guards import require_caller, require_known_parameters
@@ -32,9 +37,11 @@ from service.openapi import (
 )
 from service.patterns.analysis import analyse
 from service.patterns.sample import sample_days
+from service.recommendations.batch import BasedOn, Batch, Recommendation, make_batch
+from service.recommendations.feedback import Feedback, judge, mark_viewed
 from service.recommendations.rules import recommend
-from service.recommendations.story import WINDOW_DAYS, BasedOn, Batch, Recommendation, Recommender, make_batch
-from service.runtime import Runtime, runtime_of, time_of
+from service.recommendations.story import WINDOW_DAYS
+from service.runtime import runtime_of, time_of
 
 
 class RecommendationsAnswer(Struct, rename="camel"):
@@ -43,6 +50,7 @@ class RecommendationsAnswer(Struct, rename="camel"):
     source: Literal["user", "sample"]
     reason: Reason | None
     cached: bool
+    stale: bool
     using_ai: bool = field(name="usingAI")
     engine: str
     generated_at: dt.datetime
@@ -70,14 +78,31 @@ class RecommendationsController(Controller):
         handling = Handling(request, runtime.settings)
         try:
             caller = identify(request, runtime.tokens, now)
-            batch = await _recommender(runtime).recommend(caller, now)
+            batch = await runtime.recommender.recommend(caller, now)
         except EXCUSABLE as problem:
             reason = handling.excuse(problem)
             pattern = analyse(sample_days(WINDOW_DAYS, now.date()))
             return handling.sample(_answer(make_batch("rules", recommend(pattern), pattern, now, now), reason), problem)
-        left = int((batch.expires_at - now).total_seconds())
-        caching = f"private, max-age={left}" if left > 0 else "no-store"
-        return respond(request, _answer(batch, None), handling.headers | {"Cache-Control": caching})
+        return respond(request, _answer(batch, None), handling.headers | _caching(batch, now))
+
+    @post(
+        "/refresh",
+        guards=[require_caller],
+        status_code=200,
+        security=BEARER,
+        operation_class=DescribedOperation,
+        responses=problems(
+            InvalidRequest, Unauthenticated, InvalidToken, NoData, TooManyRequests, Internal, Unavailable
+        ),
+    )
+    async def post_refresh(self, request: Request[Caller, Any, Any]) -> Response[RecommendationsAnswer]:
+        """Have new recommendations made before the hour is over: three times within a day.
+
+        Where they cannot be made just now, those that are still fresh are given once more, `"cached": true`.
+        """
+        runtime, now = runtime_of(request), time_of(request)
+        batch = await runtime.recommender.refresh(request.user, now)
+        return Response(_answer(batch, None), headers={"Cache-Control": "no-store"})
 
     @post(
         "/{recommendation_id:uuid}/viewed",
@@ -91,11 +116,46 @@ class RecommendationsController(Controller):
         self, request: Request[Caller, Any, Any], recommendation_id: FromPath[UUID]
     ) -> Recommendation:
         """Say that a recommendation has been seen. The first time sets viewedAt, later times change nothing."""
-        return await _recommender(runtime_of(request)).mark_viewed(request.user, time_of(request), recommendation_id)
+        return await mark_viewed(runtime_of(request).database, request.user, time_of(request), recommendation_id)
+
+    @put(
+        "/{recommendation_id:uuid}/feedback",
+        guards=[require_caller],
+        dto=StrictBody,
+        return_dto=None,
+        security=BEARER,
+        operation_class=DescribedOperation,
+        responses=problems(
+            InvalidRequest,
+            MalformedBody,
+            Unauthenticated,
+            InvalidToken,
+            NotFound,
+            BodyTooLarge,
+            UnsupportedMediaType,
+            Internal,
+            Unavailable,
+        ),
+    )
+    async def put_feedback(
+        self, request: Request[Caller, Any, Any], recommendation_id: FromPath[UUID], data: JSONBody[Feedback]
+    ) -> Recommendation:
+        """Say whether a recommendation helped; the last word counts, and shapes what is recommended next.
+
+        What was called unhelpful does not come back within 14 days. The note is kept, and sent nowhere.
+        """
+        return await judge(
+            runtime_of(request).database,
+            request.user,
+            time_of(request),
+            recommendation_id,
+            data,
+        )
 
 
-def _recommender(runtime: Runtime) -> Recommender:
-    return Recommender(runtime.database, runtime.engine, dt.timedelta(seconds=runtime.settings.cache_ttl))
+def _caching(batch: Batch, now: dt.datetime) -> dict[str, str]:
+    left = int((batch.expires_at - now).total_seconds())
+    return {"Cache-Control": f"private, max-age={left}" if left > 0 else "no-store"}
 
 
 def _answer(batch: Batch, reason: Reason | None) -> RecommendationsAnswer:
@@ -103,6 +163,7 @@ def _answer(batch: Batch, reason: Reason | None) -> RecommendationsAnswer:
         source="sample" if reason else "user",
         reason=reason,
         cached=batch.cached,
+        stale=batch.stale,
         using_ai=batch.engine not in {"rules", "general"},
         engine=batch.engine,
         generated_at=batch.generated_at,

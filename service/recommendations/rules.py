@@ -1,187 +1,171 @@
-"""Recommendations without AI: a few rules over the person's own figures. Pure: no clock, no I/O.
+"""Recommendations without AI: a few rules over the person's own figures, and over what they made of earlier advice.
 
-The thresholds are the product's own choice, not a finding from a study. Averages are the rounded ones that the person
-is shown (see `average` in the patterns' analysis); a trend counts only when it is significant.
+Pure: no clock, no I/O, and the same for the same pattern and history.
 """
 
-from service.patterns.analysis import LOW_ENERGY, Metric, Pattern, Trend, low_days, names, peak_days, share
-from service.recommendations.advice import Advice, DataPoint
+from collections.abc import Iterable
+from itertools import chain
 
+from service.patterns.analysis import METRICS, Metric, Pattern
+from service.recommendations.advice import Advice, Advised, History
+from service.recommendations.findings import Finding, average_of, findings, weakest
+from service.recommendations.habits import HABITS, NEXT_STEPS
+from service.recommendations.sayings import Saying
+
+LEAST = 2
+MOST = 5
+# Fewer findings than these are followed by habits.
 ENOUGH = 3
+HABITS_AFTER_FEW = 2
 
-LOW_FOCUS = 70
-STRONG_FOCUS = 80
-LOW_FULFILLMENT = 75
-HIGH_FULFILLMENT = 85
-
-# Stricter than the peak that patterns point out: these days are to be planned around, not only noticed.
-PEAK = 80
+NO_HISTORY = History()
 
 
 class Rules:
     """The engine that is always there."""
 
     name: str = "rules"
+    model: str | None = None
+    prompt_version: str | None = None
+    most_tokens: int = 0
 
-    async def advise(self, pattern: Pattern) -> list[Advice]:
+    async def advise(self, pattern: Pattern, history: History) -> Advised:
         """Two to five recommendations; never fails."""
-        return recommend(pattern)
+        return Advised(recommend(pattern, history))
 
 
-def recommend(pattern: Pattern) -> list[Advice]:
-    """What the rules recommend: two to five pieces of advice, in the order of the rules.
+def recommend(pattern: Pattern, history: History = NO_HISTORY) -> list[Advice]:
+    """What the rules recommend: two to five pieces of advice, no two alike.
 
-    Each rule gives one piece at most, so there are never more than five. Fewer than three are followed by two
-    good habits.
+    Each finding gives one piece; fewer than three are followed by two good habits. Without a history they stand in the
+    order of the findings, each with the first thing that is said of it. With one:
+
+    - what was refused does not come back, and a topic to avoid is used only where nothing else is left;
+    - a topic that helped comes first, now and then with a next step instead of the same again;
+    - one that was ignored comes last;
+    - else what was given least is taken, so that advice changes from one batch to the next.
+
+    The weakest metric chooses first, and where no more can be said of what was found of it, a habit serves it.
+
+    Where a person has refused so much that fewer than two things are left to say, the list is empty: GENERAL_ADVICE,
+    which is given then, says none of those things, and as it is never kept, nobody can have refused it.
     """
-    rules = (on_energy, on_focus, on_fulfillment, on_low_days, on_peak_days)
-    found = [advice for rule in rules if (advice := rule(pattern)) is not None]
-    return found if len(found) >= ENOUGH else [*found, *habits(pattern)]
+    taste = Taste(history)
+    weak = weakest(pattern)
+    found = [pieces_on(finding, taste) for finding in findings(pattern)]
+    habits = [piece for habit in habits_of(pattern) for piece in pieces_on(habit, taste)]
+
+    pieces = one_on_each(found, weak, taste)
+    for choice in choices_of_habits(habits, found, pieces, weak, taste):
+        if habit := taste.best(choice, pieces):
+            pieces.append(habit)
+    # Rather a topic twice, or one to avoid, than no batch.
+    said = [*chain(*found), *habits]
+    while len(pieces) < LEAST:
+        piece = taste.least_unwelcome(said, pieces)
+        if piece is None:
+            return []
+        pieces.append(piece)
+    return sorted(pieces, key=lambda piece: taste.place(piece, weak))
 
 
-def on_energy(pattern: Pattern) -> Advice | None:
-    """Low energy, else falling, else rising."""
-    average, trend = pattern.averages.energy, pattern.trends.energy
-    if average < LOW_ENERGY:
-        return Advice(
-            "Take two short breaks away from your desk each day this week, one before lunch and one after.",
-            f"Your energy averages {average}, which is under {LOW_ENERGY}. When energy is short, everything else costs "
-            "more effort, and regular pauses are an easy first thing to change.",
-            DataPoint("energy", "average", average),
+class Taste:
+    """What a person made of earlier advice, as the rules look at it."""
+
+    def __init__(self, history: History) -> None:
+        self.avoided = frozenset(history.avoided)
+        self.helped = frozenset(history.helped)
+        self.ignored = frozenset(history.ignored)
+        self.refused = history.refused
+        self.given = {standing.topic: standing.given for standing in history.standings}
+
+    def best(self, pieces: Iterable[Advice], beside: Iterable[Advice]) -> Advice | None:
+        """Choose a piece to stand beside others; None where none is both welcome and on a topic of its own."""
+        closed = self.avoided.union(piece.topic for piece in beside)
+        welcome = (piece for piece in pieces if piece.topic not in closed and piece.recommendation not in self.refused)
+        return min(welcome, key=self.order, default=None)
+
+    def order(self, piece: Advice) -> tuple[bool, bool, int]:
+        """Tell what is preferred: the smallest, and of equals the first."""
+        return piece.topic not in self.helped, piece.topic in self.ignored, self.given.get(piece.topic, 0)
+
+    def least_unwelcome(self, pieces: Iterable[Advice], beside: Iterable[Advice]) -> Advice | None:
+        """Choose a piece to stand beside others where `best` has none left; None where all has been said or refused."""
+        used = {piece.topic for piece in beside}
+        closed = self.refused.union(piece.recommendation for piece in beside)
+        return min(
+            (piece for piece in pieces if piece.recommendation not in closed),
+            key=lambda piece: (piece.topic in self.avoided, piece.topic in used, *self.order(piece)),
+            default=None,
         )
-    if falling(trend):
-        return Advice(
-            "Clear one commitment from tomorrow, and use the time to rest or go for a walk.",
-            f"Your energy has fallen {trend.consecutive_days} days in a row. A slide is easiest to stop early, "
-            "before being tired starts to feel normal.",
-            run("energy", trend),
-        )
-    if rising(trend):
-        return Advice(
-            "Write down what you did differently in the last few days, and keep the one thing that helped most.",
-            f"Your energy has risen {trend.consecutive_days} days in a row. Once you know what lifts it, you can do "
-            "it on purpose and need not wait for luck.",
-            run("energy", trend),
-        )
-    return None
+
+    def place(self, piece: Advice, weak: Metric) -> int:
+        """Tell where a piece stands: what helped first; what was ignored last, unless it is on the weakest metric."""
+        if piece.topic in self.helped:
+            return 0
+        return 2 if piece.topic in self.ignored and not is_about(piece, weak) else 1
 
 
-def on_focus(pattern: Pattern) -> Advice | None:
-    """Low focus, else falling, else strong."""
-    average, trend = pattern.averages.focus, pattern.trends.focus
-    if average < LOW_FOCUS:
-        return Advice(
-            "Keep one stretch of 45 minutes each morning for your most important task, with notifications off.",
-            f"Your focus averages {average}, which is under {LOW_FOCUS}. Interruptions cost more attention than they "
-            "seem to, and one protected stretch is often enough to finish something that matters.",
-            DataPoint("focus", "average", average),
-        )
-    if falling(trend):
-        return Advice(
-            "Tomorrow, choose your three most important tasks before you open any messages, and do them one at a time.",
-            f"Your focus has fallen {trend.consecutive_days} days in a row. Jumping between tasks wears attention "
-            "down, and a short list made early gives it one thing to hold on to.",
-            run("focus", trend),
-        )
-    if average > STRONG_FOCUS:
-        return Advice(
-            "Give your clearest hours this week to a hard problem that you have been putting off.",
-            f"Your focus averages {average}, which is over {STRONG_FOCUS}. A stretch like this suits work that needs "
-            "deep thought, so keep small tasks out of its way.",
-            DataPoint("focus", "average", average),
-        )
-    return None
+def pieces_on(finding: Finding, taste: Taste) -> list[Advice]:
+    """All the advice that a finding can lead to; on a topic that has helped, the next step is among it."""
+    sayings: list[Saying] = []
+    for saying in finding.sayings:
+        if saying.topic in taste.helped:
+            both = (saying, NEXT_STEPS[saying.topic])
+            # By turns: what was given once, and helped, is followed by its next step.
+            sayings += both[::-1] if taste.given[saying.topic] % 2 else both
+        else:
+            sayings.append(saying)
+    return [as_advice(finding, saying) for saying in sayings]
 
 
-def on_fulfillment(pattern: Pattern) -> Advice | None:
-    """Low fulfillment, else falling, else high."""
-    average, trend = pattern.averages.fulfillment, pattern.trends.fulfillment
-    if average < LOW_FULFILLMENT:
-        return Advice(
-            "Plan one thing you care about each day, even for fifteen minutes, and treat it as an appointment.",
-            f"Your fulfillment averages {average}, which is under {LOW_FULFILLMENT}. A day can be full and still feel "
-            "empty, and something that you chose yourself makes it your own.",
-            DataPoint("fulfillment", "average", average),
-        )
-    if falling(trend):
-        return Advice(
-            "Pick the activity that has meant most to you lately, and make time for it within two days.",
-            f"Your fulfillment has fallen {trend.consecutive_days} days in a row. What matters to us is often the "
-            "first thing that a busy week pushes out, and it helps to bring it back soon.",
-            run("fulfillment", trend),
-        )
-    if average > HIGH_FULFILLMENT:
-        return Advice(
-            "Note which people and activities made these days good, and set aside time for them next week.",
-            f"Your fulfillment averages {average}, which is over {HIGH_FULFILLMENT}. A good stretch is easier to keep "
-            "going when you know what is behind it.",
-            DataPoint("fulfillment", "average", average),
-        )
-    return None
-
-
-def falling(trend: Trend) -> bool:
-    """Whether a score has been falling long enough to say so."""
-    return trend.is_significant and trend.direction == "falling"
-
-
-def rising(trend: Trend) -> bool:
-    """Whether a score has been rising long enough to say so."""
-    return trend.is_significant and trend.direction == "rising"
-
-
-def run(metric: Metric, trend: Trend) -> DataPoint:
-    """The data point of a significant trend."""
-    return DataPoint(metric, "consecutiveDays", trend.consecutive_days)
-
-
-def on_low_days(pattern: Pattern) -> Advice | None:
-    """Days with low energy.
-
-    The advice looks back and forbids nothing: in a window longer than a week the same weekday may have been low once
-    and at its peak another time, and this must not contradict the advice on peak days.
-    """
-    low = low_days(pattern.patterns)
-    if not low:
-        return None
+def as_advice(finding: Finding, saying: Saying) -> Advice:
+    """Say one thing of a finding."""
+    joint = ", " if saying.reason[0].islower() else ". "
     return Advice(
-        f"Look back at {names(low)}, find what drained you, and plan one change for next week.",
-        f"Your energy was under {LOW_ENERGY} on {share(low, pattern.patterns)}. Low days often have a plain cause, "
-        "such as a late night or a packed calendar, and one small change can be enough.",
-        DataPoint("energy", "lowDays", len(low)),
+        saying.recommendation.format(days=finding.days),
+        f"{finding.fact}{joint}{saying.reason}",
+        finding.data_point,
+        saying.topic,
     )
 
 
-def on_peak_days(pattern: Pattern) -> Advice | None:
-    """Days with focus and energy both at their peak."""
-    peaks = peak_days(pattern.patterns, over=PEAK)
-    if not peaks:
-        return None
-    return Advice(
-        f"Save your most demanding work for {names(peaks)}, and leave small tasks for other times.",
-        f"Your focus and energy were both over {PEAK} on {share(peaks, pattern.patterns)}. When the two come "
-        "together, hard work feels lighter, so it pays to plan it there.",
-        DataPoint("focus", "peakDays", len(peaks)),
-    )
-
-
-def habits(pattern: Pattern) -> list[Advice]:
-    """Two habits that suit anybody, tied to the figures that they serve."""
-    energy, fulfillment = pattern.averages.energy, pattern.averages.fulfillment
+def habits_of(pattern: Pattern) -> list[Finding]:
+    """The habits that suit anybody, as findings: each is tied to the figure that it serves."""
+    points = {metric: average_of(pattern, metric) for metric in METRICS}
     return [
-        Advice(
-            "Go to bed and get up at the same times all week, weekend included.",
-            f"Your energy averages {energy}, and many people find theirs steadier when their sleep is. A fixed rhythm "
-            "also makes it easier to see what else moves your scores.",
-            DataPoint("energy", "average", energy),
-        ),
-        Advice(
-            "Set aside fifteen minutes each Sunday to write down what went well and what to change.",
-            f"Your fulfillment averages {fulfillment}, and a short look back shows what it is made of. Small things "
-            "that you notice once a week are easy to repeat or to drop.",
-            DataPoint("fulfillment", "average", fulfillment),
-        ),
+        Finding(f"Your {habit.metric} averages {points[habit.metric].value}", points[habit.metric], (habit.saying,))
+        for habit in HABITS
     ]
+
+
+def one_on_each(found: list[list[Advice]], weak: Metric, taste: Taste) -> list[Advice]:
+    """Choose a piece on each finding that has one left, in the order of the findings."""
+    chosen: dict[int, Advice] = {}
+    # The weakest metric's turn comes first: no other finding takes the last topic that is left for it.
+    for number in sorted(range(len(found)), key=lambda number: not is_about(found[number][0], weak)):
+        if piece := taste.best(found[number], chosen.values()):
+            chosen[number] = piece
+    return [chosen[number] for number in sorted(chosen)]
+
+
+def is_about(piece: Advice, metric: Metric) -> bool:
+    """Whether a figure of this metric led to a piece of advice."""
+    return piece.data_point is not None and piece.data_point.metric == metric
+
+
+def choices_of_habits(
+    habits: list[Advice], found: list[list[Advice]], pieces: list[Advice], weak: Metric, taste: Taste
+) -> list[list[Advice]]:
+    """Give the habits to choose from, one after the other, so many as there are to be beside the pieces on findings."""
+    choices = []
+    if len(pieces) < len(found) and not any(is_about(piece, weak) for piece in pieces):
+        choices.append([habit for habit in habits if is_about(habit, weak)])
+    if taste.helped and taste.helped.isdisjoint(piece.topic for piece in pieces):
+        choices.append([habit for habit in habits if habit.topic in taste.helped])
+    if len(pieces) < ENOUGH:
+        choices += [habits] * (HABITS_AFTER_FEW - len(choices))
+    return choices[: MOST - len(pieces)]
 
 
 # What is answered when no engine could make anything: it claims nothing about the person.
@@ -191,26 +175,31 @@ GENERAL_ADVICE = (
         "A steady rhythm is what the rest of the day stands on. Many people find their days more even when their "
         "sleep is regular.",
         None,
+        "sleep",
     ),
     Advice(
         "Begin the day with your most important task, for 45 minutes, with notifications off.",
         "What is done first cannot be pushed out by the day. Even one protected stretch can move something forward "
         "that matters.",
         None,
+        "attention",
     ),
     Advice(
         "Take a short break away from your screen after every hour or two of work.",
         "Attention wears down slowly, and it is easy not to notice. A few minutes of rest make the next hour easier.",
         None,
+        "rest",
     ),
     Advice(
         "Go for a ten-minute walk outside once a day, in daylight if you can.",
         "A walk changes the scene and gives the mind room to settle. It is short enough to fit into almost any day.",
         None,
+        "movement",
     ),
     Advice(
         "Each evening, write down one thing that went well and one that you would change.",
         "A day is easier to learn from while it is fresh. After a week the notes often show what is worth repeating.",
         None,
+        "reflection",
     ),
 )

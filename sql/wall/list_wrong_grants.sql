@@ -23,10 +23,24 @@ with listed (relation, grantee, privilege, columns) as (
     ('user_recommendations', 'daymark_service', 'SELECT', ''),
     (
         'user_recommendations', 'daymark_service', 'INSERT',
-        'tenant_id id user_id generated_at position engine recommendation reasoning data_point based_on'
+        'tenant_id id user_id generated_at position engine recommendation reasoning data_point based_on topic fallback'
     ),
-    ('user_recommendations', 'daymark_service', 'UPDATE', 'viewed_at'),
+    ('user_recommendations', 'daymark_service', 'UPDATE', 'viewed_at helpful note judged_at'),
     ('user_recommendations', 'daymark_analyst', 'SELECT', ''),
+    ('recommendation_runs', 'daymark_service', 'SELECT', ''),
+    (
+        'recommendation_runs', 'daymark_service', 'INSERT',
+        'tenant_id run_id user_id reason started_at lease_until engine model prompt_version based_on'
+    ),
+    (
+        'recommendation_runs', 'daymark_service', 'UPDATE',
+        'outcome finished_at given calls tokens_in tokens_out cost duration_ms'
+    ),
+    ('recommendation_runs', 'daymark_analyst', 'SELECT', ''),
+    ('budget_use', 'daymark_service', 'SELECT', ''),
+    ('budget_use', 'daymark_service', 'INSERT', 'tenant_id date calls tokens'),
+    ('budget_use', 'daymark_service', 'UPDATE', 'calls tokens'),
+    ('budget_use', 'daymark_analyst', 'SELECT', ''),
     ('daily_averages', 'daymark_service', 'SELECT', ''),
     ('daily_averages', 'daymark_analyst', 'SELECT', ''),
     ('engine_use', 'daymark_service', 'SELECT', ''),

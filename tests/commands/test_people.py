@@ -1,5 +1,6 @@
-"""`daymark analyst`, by the real command."""
+"""`daymark analyst` and `daymark tenant budget`, by the real command."""
 
+import re
 from pathlib import Path
 
 import psycopg
@@ -55,3 +56,36 @@ def test_what_cannot_be_is_said_in_a_line(
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"daymark: {said}")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_tenants_budget_is_set_kept_and_given_back(tmp_path: Path, postgres: Server, own_database: str) -> None:
+    url = postgres.url("postgres", own_database)
+    run_as_admin(postgres, own_database, "insert into app.tenants (slug, name) values ('acme', 'Acme')")
+
+    for arguments, held in (
+        ((), "calls default, tokens default"),
+        (("--calls", "5"), "calls 5, tokens default"),
+        (("--tokens", "0"), "calls 5, tokens 0"),
+        (("--calls", "default"), "calls default, tokens 0"),
+    ):
+        result = run(tmp_path, "tenant", "budget", "ACME", *arguments, DAYMARK_ADMIN_DATABASE_URL=url)
+        assert (result.returncode, result.stdout, result.stderr) == (0, f"acme: {held} a day\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("nowhere",), 1, "daymark: there is no tenant 'nowhere'"),
+        (("acme", "--calls", "-1"), 2, "expected a whole number or 'default', not '-1'"),
+        (("acme", "--calls", "many"), 2, "expected a whole number or 'default', not 'many'"),
+        (("acme", "--tokens", "9" * 16), 2, "expected a whole number or 'default'"),
+    ],
+)
+def test_a_wrong_budget_is_said_in_a_line(
+    tmp_path: Path, admin_url: str, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    result = run(tmp_path, "tenant", "budget", *arguments, DAYMARK_ADMIN_DATABASE_URL=admin_url)
+    assert (result.returncode, result.stdout) == (status, "")
+    # A usage error stands in a box, in lines of 80 characters.
+    assert said in re.sub(r"[│\s]+", " ", result.stderr)
+    assert "Traceback" not in result.stderr

@@ -49,7 +49,7 @@ async def test_an_analyst_reads_their_tenants_rows(analyst: Connection, world: W
 
 
 async def test_an_analyst_reads_everybody_in_their_tenant(analyst: Connection, world: World) -> None:
-    for table in ("users", "pattern_data", "user_recommendations"):
+    for table in ("users", "pattern_data", "user_recommendations", "recommendation_runs"):
         seen = await analyst.fetch(f"select user_id from app.{table}")
         assert {row["user_id"] for row in seen} == {world.caller.user_id, world.colleague.user_id}
 

@@ -34,7 +34,18 @@ LIFE = timedelta(minutes=5)
 ADA, BOB, EVE = (Caller(UUID(int=tenant), UUID(int=user)) for tenant, user in ((1, 11), (1, 12), (2, 21)))
 ANALYST = "ada_analyst"  # pinned to the tenant of Ada and Bob
 
-ISOLATED = ("tenants", "users", "pattern_data", "pattern_data_default", "{month}", "user_recommendations")
+ISOLATED = (
+    "tenants",
+    "users",
+    "pattern_data",
+    "pattern_data_default",
+    "{month}",
+    "user_recommendations",
+    "recommendation_runs",
+    "budget_use",
+)
+# The rows of the tenant as a whole, and nobody's own.
+TENANTS_OWN = ("tenants", "budget_use")
 PARTITIONS = ("pattern_data_default", "{month}")
 SECRET = ("seal_keys", "pins")
 VIEWS = ("daily_averages", "engine_use", "cache_hits")
@@ -109,6 +120,16 @@ async def _seed(connection: Connection) -> None:
                 *own,
                 uuid4(),
             )
+            await connection.execute(
+                "insert into app.recommendation_runs (tenant_id, user_id, run_id, reason, started_at, lease_until,"
+                " engine, based_on) values ($1, $2, $3, 'missed', now(), now(), 'rules', '{}')",
+                *own,
+                uuid4(),
+            )
+        await connection.execute(
+            "insert into app.budget_use (tenant_id, date, calls, tokens) values ($1, current_date, 1, 500)",
+            people[0].tenant_id,
+        )
     await connection.execute(f"create role {ANALYST} login in role daymark_analyst")
     await connection.execute("insert into app.pins (login, tenant) values ($1, $2)", ANALYST, ADA.tenant_id)
 
@@ -307,7 +328,7 @@ ATTACKS = (
             ("{as_ada}", f"select exists (select from app.{table} where tenant_id = '{{t2}}')"),
             f"alter table app.{table} no force row level security; alter table app.{table} disable row level security",
         )
-        for table in ("tenants", "users", "pattern_data", "user_recommendations")
+        for table in ("tenants", "users", "pattern_data", "user_recommendations", "recommendation_runs", "budget_use")
     ),
     *(
         Attack(
@@ -316,7 +337,7 @@ ATTACKS = (
             ("{as_ada}", f"select exists (select from app.{table} where user_id = '{{bob}}')"),
             f"alter policy own_rows on app.{table} using (true)",
         )
-        for table in ("users", "pattern_data", "user_recommendations")
+        for table in ("users", "pattern_data", "user_recommendations", "recommendation_runs")
     ),
     Attack(
         "be an admin as a member",
@@ -486,12 +507,12 @@ def _of_policies() -> Iterator[str]:
             f" create policy tenant_floor on app.{table} as restrictive for select to public"
             " using (tenant_id = (select app.tenant_id()))"
         )
-        own = "tenant_rows" if table == "tenants" else "own_rows"
+        own = "tenant_rows" if table in TENANTS_OWN else "own_rows"
         yield f"drop policy {own} on app.{table}"
         yield f"alter policy {own} on app.{table} using (true)"
         yield f"alter policy {own} on app.{table} with check (true)"
         yield f"alter policy {own} on app.{table} to public"
-        if table != "tenants":
+        if table not in TENANTS_OWN:
             yield f"alter policy admin_rows on app.{table} using (tenant_id = (select app.tenant_id()))"
             yield f"alter policy admin_rows on app.{table} using ((select app.role()) = 'admin')"
         yield f"alter policy analyst_rows on app.{table} using (true)"
@@ -679,6 +700,9 @@ SINGLE = {
         "alter table app.user_recommendations alter column reasoning set statistics -1",
         "alter table app.user_recommendations alter column engine set statistics -1",
         "alter table app.user_recommendations alter column based_on set statistics -1",
+        "alter table app.user_recommendations alter column note set statistics -1",
+        "alter table app.recommendation_runs alter column based_on set statistics -1",
+        "alter table app.recommendation_runs alter column outcome set statistics -1",
         "alter index app.users_email_key alter column 2 set statistics -1",
         "alter index app.tenants_slug_key alter column 1 set statistics 100",
         "alter table app.users add column nickname text",

@@ -48,6 +48,8 @@ CHEAPER = {
     ],
     "pattern_data": ["tenant_id = any('{{{tenant}}}') and energy > any('{{50}}')", "user_id = any('{{{user}}}')"],
     "user_recommendations": ["tenant_id = any('{{{tenant}}}') and viewed_at is null", "user_id = any('{{{user}}}')"],
+    "recommendation_runs": ["tenant_id = any('{{{tenant}}}') and calls > any('{{0}}')", "user_id = any('{{{user}}}')"],
+    "budget_use": ["tenant_id = any('{{{tenant}}}')", "date > any('{{2026-11-01}}')"],
 }
 ASKED = [(table, condition) for table, conditions in CHEAPER.items() for condition in conditions]
 SHAPES = [

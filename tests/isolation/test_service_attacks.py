@@ -507,7 +507,7 @@ async def test_copy_gives_ones_own_rows(inside: Connection, world: World, tmp_pa
     assert set(target.read_text().split()) == {str(world.caller.tenant_id)}
 
 
-@pytest.mark.parametrize("table", ["users", "tenants", "user_recommendations"])
+@pytest.mark.parametrize("table", ["users", "tenants", "user_recommendations", "recommendation_runs", "budget_use"])
 async def test_copying_a_table_gives_ones_own_rows(
     inside: Connection, world: World, tmp_path: Path, table: str
 ) -> None:
@@ -551,7 +551,7 @@ async def test_another_persons_day_is_not_deleted(as_service: Connection, admin:
 
 
 async def test_a_member_sees_nothing_of_a_colleague(inside: Connection, world: World) -> None:
-    for table in ("users", "pattern_data", "user_recommendations"):
+    for table in ("users", "pattern_data", "user_recommendations", "recommendation_runs"):
         seen = await inside.fetch(f"select user_id from app.{table}")
         assert {row["user_id"] for row in seen} == {world.caller.user_id}
     await inside.execute("update app.pattern_data set energy = 1")

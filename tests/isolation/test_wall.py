@@ -30,8 +30,21 @@ ROWS = {
         " (tenant_id, id, user_id, generated_at, position, engine, recommendation, reasoning, based_on)"
         " values ($1, gen_random_uuid(), $2, '2026-11-22 09:00Z', 1, 'rules', 'Rest', 'It helps. It does.', '{}')"
     ),
+    "recommendation_runs": (
+        "insert into app.recommendation_runs"
+        " (tenant_id, run_id, user_id, reason, started_at, lease_until, engine, based_on)"
+        " values ($1, gen_random_uuid(), $2, 'missed', '2026-11-22 09:00Z', '2026-11-22 09:00:09Z', 'rules', '{}')"
+    ),
+    # The tenant's, not the person's: a day of its own for each who adds one.
+    "budget_use": (
+        "insert into app.budget_use (tenant_id, date, calls, tokens)"
+        " select $1, '2026-11-22'::date - count(*)::integer, 1, 500 from app.budget_use"
+        " where tenant_id = $1 and $2::uuid is not null"
+    ),
 }
 UPDATES = {
+    "budget_use": "update app.budget_use set calls = 2",
+    "recommendation_runs": "update app.recommendation_runs set calls = 2",
     "pattern_data": "update app.pattern_data set energy = 1",
     "user_recommendations": "update app.user_recommendations set viewed_at = '2026-11-22 10:00Z'",
 }
@@ -39,6 +52,8 @@ INSERTS = {"users": "insert into app.users (tenant_id, user_id) values ($1, gen_
     table: statement for table, statement in ROWS.items() if statement
 }
 TABLES = sorted(ROWS)
+# The rows of the tenant as a whole, which all its people see.
+TENANTS_OWN = {"tenants", "budget_use"}
 # What the wall itself stands on, which only the owner reads: no tenant's rows.
 OWNERS = ["pins", "seal_keys"]
 NO_TENANT = "no tenant in context"
@@ -195,7 +210,9 @@ async def test_another_tenants_rows_are_never_read(
         assert {row["tenant_id"] for row in fetched} == expected
 
 
-@pytest.mark.parametrize(("table", "statement"), UPDATES.items())
+@pytest.mark.parametrize(
+    ("table", "statement"), [(table, statement) for table, statement in UPDATES.items() if table not in TENANTS_OWN]
+)
 async def test_only_ones_own_rows_are_changed_even_by_an_admin(
     table: str, statement: str, database: Database, admin: Connection, seeded: tuple[Caller, Caller]
 ) -> None:
@@ -253,7 +270,25 @@ async def test_a_row_cannot_be_given_to_another_tenant(as_service: Connection, s
                 await as_service.execute(f"update app.{table} set tenant_id = $1", seeded[1].tenant_id)
 
 
-@pytest.mark.parametrize("table", [table for table in TABLES if table != "tenants"])
+async def test_what_is_the_tenants_own_is_changed_by_its_people_and_for_no_other(
+    database: Database, admin: Connection, seeded: tuple[Caller, Caller]
+) -> None:
+    caller, stranger = seeded
+    theirs = "select * from app.budget_use where tenant_id = $1 order by date"
+    before = await admin.fetch(theirs, stranger.tenant_id)
+
+    async with database.transaction(caller) as transaction:
+        update = UPDATES["budget_use"]
+        none = await transaction.fetch(asking(f"{update} where tenant_id = '{stranger.tenant_id}' returning 1"))
+        changed = await transaction.fetch(asking(f"{update} returning tenant_id"))
+
+    assert none == []
+    assert [row["tenant_id"] for row in changed] == [caller.tenant_id] * 2
+    assert len(before) == 2
+    assert await admin.fetch(theirs, stranger.tenant_id) == before
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if table not in TENANTS_OWN])
 async def test_a_member_sees_their_own_rows_and_an_admin_their_tenants(
     table: str, database: Database, seeded: tuple[Caller, Caller], make_caller: MakeCaller
 ) -> None:
@@ -360,6 +395,10 @@ async def test_the_services_role_can_do_nothing_that_it_need_not(admin: Connecti
         "delete from app.users",
         "delete from app.pattern_data",
         "delete from app.user_recommendations",
+        "delete from app.recommendation_runs",
+        "delete from app.budget_use",
+        "update app.tenants set daily_calls = null",
+        "update app.recommendation_runs set lease_until = now()",
         "select from app.seal_keys",
         "select from app.pins",
         "select app.pinned_context()",
@@ -404,6 +443,8 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
     )
 
     assert [row["granted"] for row in tables] == [
+        "budget_use daymark_analyst SELECT",
+        "budget_use daymark_service SELECT",
         "cache_hits daymark_analyst SELECT",
         "cache_hits daymark_service SELECT",
         "daily_averages daymark_analyst SELECT",
@@ -412,6 +453,8 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
         "engine_use daymark_service SELECT",
         "pattern_data daymark_analyst SELECT",
         "pattern_data daymark_service SELECT",
+        "recommendation_runs daymark_analyst SELECT",
+        "recommendation_runs daymark_service SELECT",
         "tenants daymark_analyst SELECT",
         "tenants daymark_service SELECT",
         "user_recommendations daymark_analyst SELECT",
@@ -420,13 +463,23 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
         "users daymark_service SELECT",
     ]
     assert [row["granted"] for row in columns] == [
+        "budget_use daymark_service INSERT tenant_id, date, calls, tokens",
+        "budget_use daymark_service UPDATE calls, tokens",
         "pattern_data daymark_service INSERT tenant_id, user_id, date, energy, focus, fulfillment, recorded_at",
         "pattern_data daymark_service UPDATE energy, focus, fulfillment, recorded_at, revision",
         (
-            "user_recommendations daymark_service INSERT tenant_id, id, user_id, generated_at, position, engine,"
-            " recommendation, reasoning, data_point, based_on"
+            "recommendation_runs daymark_service INSERT tenant_id, run_id, user_id, reason, started_at, lease_until,"
+            " engine, model, prompt_version, based_on"
         ),
-        "user_recommendations daymark_service UPDATE viewed_at",
+        (
+            "recommendation_runs daymark_service UPDATE outcome, finished_at, given, calls, tokens_in, tokens_out,"
+            " cost, duration_ms"
+        ),
+        (
+            "user_recommendations daymark_service INSERT tenant_id, id, user_id, generated_at, position, engine,"
+            " recommendation, reasoning, data_point, based_on, topic, fallback"
+        ),
+        "user_recommendations daymark_service UPDATE viewed_at, helpful, note, judged_at",
         "users daymark_service INSERT tenant_id, user_id",
     ]
 

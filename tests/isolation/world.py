@@ -21,6 +21,16 @@ ROWS = {
         " (tenant_id, id, user_id, generated_at, position, engine, recommendation, reasoning, based_on)"
         " values ($1, gen_random_uuid(), $2, '2026-11-22 09:00Z', 1, 'rules', 'Rest', 'It helps. It does.', '{}')"
     ),
+    "recommendation_runs": (
+        "insert into app.recommendation_runs"
+        " (tenant_id, run_id, user_id, reason, started_at, lease_until, engine, based_on)"
+        " values ($1, gen_random_uuid(), $2, 'missed', '2026-11-22 09:00Z', '2026-11-22 09:00:09Z', 'rules', '{}')"
+    ),
+    # The tenant's, not the person's: two people of one tenant have one row.
+    "budget_use": (
+        "insert into app.budget_use (tenant_id, date, calls, tokens)"
+        " select $1, '2026-11-22', 1, 500 where $2::uuid is not null on conflict do nothing"
+    ),
 }
 VIEWS = ("cache_hits", "daily_averages", "engine_use")
 RELATIONS = (*ROWS, *VIEWS)

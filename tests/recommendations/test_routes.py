@@ -12,15 +12,15 @@ from service.caller import Caller
 from service.database import Connection
 from service.embedded import Server
 from service.patterns.analysis import Pattern
-from service.recommendations.advice import Advice, DataPoint
+from service.recommendations.advice import Advice, Advised, DataPoint, History
 from tests.conftest import Clock, MakeCaller, Serve, bearer, run_as_admin
 
 PATH = "/api/insights/recommendations"
 PATTERNS = "/api/insights/patterns"
 DAY = {"date": "2026-11-22", "energy": 60, "focus": 85, "fulfillment": 90}
 ADVICE = [
-    Advice("Go for a walk.", "Your energy is low. A walk helps.", DataPoint("energy", "average", 60)),
-    Advice("Sleep well.", "Everybody should. It helps.", None),
+    Advice("Go for a walk.", "Your energy is low. A walk helps.", DataPoint("energy", "average", 60), "movement"),
+    Advice("Sleep well.", "Everybody should. It helps.", None, "sleep"),
 ]
 
 
@@ -28,15 +28,18 @@ class Scripted:
     """An engine that does what a test has it do, and counts how often it is asked."""
 
     name = "scripted"
+    model = None
+    prompt_version = None
+    most_tokens = 0
 
     def __init__(self, *advice: Advice) -> None:
         self.advice = list(advice or ADVICE)
         self.asked = 0
 
-    async def advise(self, _: Pattern) -> list[Advice]:
+    async def advise(self, _: Pattern, __: History) -> Advised:
         self.asked += 1
         await self.think()
-        return self.advice
+        return Advised(self.advice)
 
     async def think(self) -> None:
         """Do nothing, here."""
@@ -100,6 +103,10 @@ async def get(client: httpx.AsyncClient, caller: Caller) -> httpx.Response:
     return await client.get(PATH, headers=bearer(caller))
 
 
+async def put(client: httpx.AsyncClient, caller: Caller, which: str, body: object) -> httpx.Response:
+    return await client.put(f"{PATH}/{which}/feedback", json=body, headers=bearer(caller))
+
+
 async def count_kept(admin: Connection, caller: Caller) -> Any:
     return await admin.fetchval("select count(*) from app.user_recommendations where tenant_id = $1", caller.tenant_id)
 
@@ -130,6 +137,7 @@ async def test_an_answer_is_as_the_contract_has_it(serve: Serve, caller: Caller)
         "source": "user",
         "reason": None,
         "cached": False,
+        "stale": False,
         "usingAI": True,
         "engine": "scripted",
         "generatedAt": "2026-11-22T09:00:00Z",
@@ -140,15 +148,19 @@ async def test_an_answer_is_as_the_contract_has_it(serve: Serve, caller: Caller)
                 "recommendation": "Go for a walk.",
                 "reasoning": "Your energy is low. A walk helps.",
                 "dataPoint": {"metric": "energy", "statistic": "average", "value": 60},
+                "topic": "movement",
                 "viewed": False,
                 "viewedAt": None,
+                "helpful": None,
             },
             {
                 "recommendation": "Sleep well.",
                 "reasoning": "Everybody should. It helps.",
                 "dataPoint": None,
+                "topic": "sleep",
                 "viewed": False,
                 "viewedAt": None,
+                "helpful": None,
             },
         ],
     }
@@ -221,6 +233,124 @@ async def test_viewed_counts_the_first_time_only(serve: Serve, caller: Caller) -
     assert listed == [first.json(), other]
 
 
+async def test_feedback_is_given_back_and_kept(serve: Serve, caller: Caller) -> None:
+    clock = Clock()
+    async with serve(clock=clock, engine=Scripted()) as client:
+        await record(client, caller)
+        [judged, other] = (await get(client, caller)).json()["recommendations"]
+        clock.advance(minutes=1)
+        first = await put(client, caller, judged["id"], {"helpful": True, "note": "It did! 🌿"})
+        clock.advance(minutes=1)
+        last = await put(client, caller, judged["id"], {"helpful": False})
+        listed = (await get(client, caller)).json()["recommendations"]
+
+    seen = {**judged, "viewed": True, "viewedAt": "2026-11-22T09:01:00Z"}
+    assert (first.status_code, last.status_code) == (200, 200)
+    assert first.json() == {**seen, "helpful": True}
+    assert last.json() == {**seen, "helpful": False}
+    assert listed == [last.json(), other]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, ["/helpful"]),
+        ({"helpful": None}, ["/helpful"]),
+        ({"helpful": "true"}, ["/helpful"]),
+        ({"helpful": 1}, ["/helpful"]),
+        ({"helpful": True, "note": "x" * 501}, ["/note"]),
+        ({"helpful": True, "note": "a\0b"}, ["/note"]),
+        ({"helpful": True, "note": 7}, ["/note"]),
+        ({"helpful": "no", "note": 7, "more": 1}, ["/helpful", "/note", "/more"]),
+        ([{"helpful": True}], [""]),
+    ],
+)
+async def test_every_wrong_field_of_feedback_is_named(
+    serve: Serve, caller: Caller, body: object, pointers: list[str]
+) -> None:
+    async with serve(engine=Scripted()) as client:
+        await record(client, caller)
+        which = (await get(client, caller)).json()["recommendations"][0]["id"]
+        response = await put(client, caller, which, body)
+        kept = (await get(client, caller)).json()["recommendations"][0]
+
+    assert (response.status_code, response.json()["code"]) == (400, "invalid_request")
+    assert sorted(each["pointer"] for each in response.json()["errors"]) == sorted(pointers)
+    assert (kept["helpful"], kept["viewed"]) == (None, False)
+
+
+async def test_a_note_of_500_characters_is_kept_and_goes_out_to_nobody(
+    serve: Serve, caller: Caller, admin: Connection
+) -> None:
+    note = "é" * 500
+    async with serve(engine=Scripted()) as client:
+        await record(client, caller)
+        which = (await get(client, caller)).json()["recommendations"][0]["id"]
+        response = await put(client, caller, which, {"helpful": True, "note": note})
+
+    assert response.status_code == 200
+    assert "é" not in response.text
+    assert await admin.fetchval("select note from app.user_recommendations where id = $1", UUID(which)) == note
+
+
+async def test_feedback_on_what_is_not_mine_is_404(
+    client: httpx.AsyncClient, caller: Caller, stranger: Caller, make_caller: MakeCaller
+) -> None:
+    await record(client, caller)
+    which = (await get(client, caller)).json()["recommendations"][0]["id"]
+    none = await put(client, caller, "00000000-0000-4000-8000-000000000000", {"helpful": True})
+
+    for other in (stranger, await make_caller(caller), await make_caller(caller, role="admin")):
+        theirs = await put(client, other, which, {"helpful": True})
+        assert theirs.status_code == none.status_code == 404
+        assert theirs.json() == none.json()
+
+
+async def test_a_refresh_makes_new_ones_three_times_a_day_then_says_when_again(serve: Serve, caller: Caller) -> None:
+    clock = Clock()
+    async with serve(clock=clock, engine=Scripted()) as client:
+        await record(client, caller)
+        first = (await get(client, caller)).json()
+        answers = []
+        for _ in range(4):
+            clock.advance(minutes=1)
+            answers.append(await client.post(f"{PATH}/refresh", headers=bearer(caller, clock())))
+        kept = (await get(client, caller)).json()
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [answer.json()["cached"] for answer in answers[:3]] == [False] * 3
+    assert [answer.headers["cache-control"] for answer in answers[:3]] == ["no-store"] * 3
+    assert answers[0].json()["generatedAt"] == "2026-11-22T09:01:00Z"
+    assert first["recommendations"][0]["id"] != answers[0].json()["recommendations"][0]["id"]
+    assert kept == {**answers[2].json(), "cached": True}
+    assert answers[3].headers["content-type"] == "application/problem+json"
+    assert answers[3].headers["retry-after"] == str(24 * 3600 - 3 * 60)
+    assert answers[3].json()["code"] == "too_many_requests"
+
+
+async def test_a_refresh_is_for_who_is_known_and_has_days(client: httpx.AsyncClient, caller: Caller) -> None:
+    nobody = await client.post(f"{PATH}/refresh")
+    newcomer = await client.post(f"{PATH}/refresh", headers=bearer(caller))
+
+    assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthenticated")
+    assert (newcomer.status_code, newcomer.json()["code"]) == (404, "no_data")
+
+
+async def test_a_stale_batch_is_marked_and_not_to_be_stored(serve: Serve, caller: Caller) -> None:
+    clock, engine = Clock(), Slow()
+    async with serve(clock=clock, engine=engine, stale=60) as client:
+        await record(client, caller)
+        engine.may_answer.set()
+        first = (await get(client, caller)).json()
+        engine.may_answer.clear()
+        clock.advance(hours=1)
+        stale = await get(client, caller)
+        engine.may_answer.set()
+
+    assert stale.json() == {**first, "cached": True, "stale": True}
+    assert stale.headers["cache-control"] == "no-store"
+
+
 async def test_viewed_at_once_by_many_is_viewed_once(client: httpx.AsyncClient, caller: Caller) -> None:
     await record(client, caller)
     which = (await get(client, caller)).json()["recommendations"][0]["id"]
@@ -267,31 +397,31 @@ async def test_an_admin_is_given_their_own_and_not_their_peoples(
     assert (own["cached"], own["basedOn"]["averageEnergy"]) == (False, 99)
 
 
-async def test_an_engine_that_fails_is_stood_in_for_by_general_advice_that_is_not_kept(
-    serve: Serve, caller: Caller, admin: Connection
-) -> None:
-    engine = Failing()
-    async with serve(engine=engine) as client:
+async def test_an_engine_that_fails_is_stood_in_for_by_the_rules_for_five_minutes(serve: Serve, caller: Caller) -> None:
+    clock, engine = Clock(), Failing()
+    async with serve(clock=clock, engine=engine) as client:
         await record(client, caller)
-        first, second = await get(client, caller), await get(client, caller)
+        first, kept = await get(client, caller), await get(client, caller)
+        clock.advance(minutes=5)
+        anew = await get(client, caller)
 
     assert engine.asked == 2
-    assert first.status_code == second.status_code == 200
-    assert first.headers["cache-control"] == "no-store"
+    assert [each.status_code for each in (first, kept, anew)] == [200, 200, 200]
+    assert first.headers["cache-control"] == "private, max-age=300"
     answer = first.json()
     assert (answer["source"], answer["reason"], answer["cached"]) == ("user", None, False)
-    assert (answer["engine"], answer["usingAI"]) == ("general", False)
-    assert answer["generatedAt"] == answer["expiresAt"] == "2026-11-22T09:00:00Z"
-    assert [each["dataPoint"] for each in answer["recommendations"]] == [None] * len(answer["recommendations"])
-    assert await count_kept(admin, caller) == 0
+    assert (answer["engine"], answer["usingAI"]) == ("rules", False)
+    assert answer["expiresAt"] == "2026-11-22T09:05:00Z"
+    assert kept.json() == {**answer, "cached": True}
+    assert anew.json()["cached"] is False
 
 
 @pytest.mark.parametrize(
     "advice",
     [
-        pytest.param(Advice("x" * 501, "Why. So.", None), id="too long"),
-        pytest.param(Advice("", "Why. So.", None), id="empty"),
-        pytest.param(Advice("a\0b", "Why. So.", None), id="NUL"),
+        pytest.param(Advice("x" * 501, "Why. So.", None, "rest"), id="too long"),
+        pytest.param(Advice("", "Why. So.", None, "rest"), id="empty"),
+        pytest.param(Advice("a\0b", "Why. So.", None, "rest"), id="NUL"),
     ],
 )
 async def test_advice_that_cannot_be_saved_is_given_all_the_same(
@@ -342,19 +472,19 @@ async def test_advice_is_given_all_the_same_when_the_database_goes_away_meanwhil
     assert engine.asked == 1
 
 
-async def test_of_two_batches_of_one_instant_one_is_everybodys(serve: Serve, caller: Caller, admin: Connection) -> None:
+async def test_of_six_who_ask_at_once_one_asks_the_engine(serve: Serve, caller: Caller, admin: Connection) -> None:
     engine = Slow()
     async with serve(engine=engine) as client:
         await record(client, caller)
         asking = [asyncio.create_task(get(client, caller)) for _ in range(6)]
-        await engine.asked_by(6)
+        await engine.asked_by(1)
         engine.may_answer.set()
         answers = [answer.json() for answer in await asyncio.gather(*asking)]
         kept = (await get(client, caller)).json()
 
     batches = {json.dumps(answer["recommendations"]) for answer in answers}
     assert batches == {json.dumps(kept["recommendations"])}
-    assert sum(not answer["cached"] for answer in answers) == 1
+    assert engine.asked == 1
     assert await count_kept(admin, caller) == 2
 
 

@@ -2,16 +2,30 @@ import datetime as dt
 import json
 import re
 from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.caller import Caller
+from service.database import Database
 from service.patterns.analysis import Day, Pattern, analyse
 from service.patterns.sample import sample_days
-from service.recommendations.advice import Advice, DataPoint, Engine
+from service.patterns.story import store_days
+from service.recommendations import sayings
+from service.recommendations.advice import TOPICS, Advice, Advised, DataPoint, Engine, History, Standing, Topic, figures
+from service.recommendations.batch import Batch, Recommendation
+from service.recommendations.feedback import Feedback, judge
+from service.recommendations.habits import HABITS, NEXT_STEPS
 from service.recommendations.rules import GENERAL_ADVICE, Rules, recommend
+from service.recommendations.sayings import Saying
+from service.recommendations.soundness import check_text
+from service.recommendations.story import Recommender
+from tests.conftest import NOW
+from tests.recommendations.scripted import HOUR
 
 MONDAY = dt.date(2026, 11, 16)
 
@@ -57,6 +71,34 @@ LIVELY_DAYS = st.builds(
 )
 PATTERNS = st.one_of(DAYS, LIVELY_DAYS).map(analyse)
 
+ON_FINDINGS = (
+    sayings.LOW_ENERGY,
+    sayings.FALLING_ENERGY,
+    sayings.RISING_ENERGY,
+    sayings.LOW_FOCUS,
+    sayings.FALLING_FOCUS,
+    sayings.STRONG_FOCUS,
+    sayings.LOW_FULFILLMENT,
+    sayings.FALLING_FULFILLMENT,
+    sayings.HIGH_FULFILLMENT,
+    sayings.LOW_DAYS,
+    sayings.PEAK_DAYS,
+)
+ALL_SAYINGS = [
+    *(saying for on_finding in ON_FINDINGS for saying in on_finding),
+    *(habit.saying for habit in HABITS),
+    *NEXT_STEPS.values(),
+]
+NEVER_NAMING_DAYS = [saying.recommendation for saying in ALL_SAYINGS if "{days}" not in saying.recommendation]
+
+COUNTS = st.integers(0, 30)
+STANDINGS = st.builds(Standing, st.sampled_from(TOPICS), COUNTS, COUNTS, COUNTS, COUNTS, st.booleans(), st.booleans())
+HISTORIES = st.builds(
+    History,
+    st.lists(STANDINGS, unique_by=lambda standing: standing.topic).map(tuple),
+    st.frozensets(st.sampled_from(NEVER_NAMING_DAYS)),
+)
+
 
 def pattern(energy: Sequence[int] = (), focus: Sequence[int] = (), fulfillment: Sequence[int] = ()) -> Pattern:
     """Days from Monday on; a score that is not given stays where no rule applies to it."""
@@ -65,8 +107,16 @@ def pattern(energy: Sequence[int] = (), focus: Sequence[int] = (), fulfillment: 
     return analyse([Day(MONDAY + dt.timedelta(days=number), *scores) for number, scores in enumerate(columns)])
 
 
+def standing(topic: Topic, given: int = 1, viewed: int = 0, *, avoid: bool = False, helped: bool = False) -> Standing:
+    return Standing(topic, given, viewed, int(helped), int(avoid), avoid, helped)
+
+
 def recommended(found: Pattern) -> list[str]:
     return [advice.recommendation for advice in recommend(found)]
+
+
+def topics(found: Pattern, *standings: Standing, refused: Sequence[str] = ()) -> list[Topic]:
+    return [advice.topic for advice in recommend(found, History(standings, frozenset(refused)))]
 
 
 def points(found: Pattern) -> list[DataPoint | None]:
@@ -76,8 +126,10 @@ def points(found: Pattern) -> list[DataPoint | None]:
 async def test_the_rules_are_an_engine() -> None:
     engine: Engine = Rules()
     assert engine.name == "rules"
-    found = pattern(energy=[60])
-    assert await engine.advise(found) == recommend(found)
+    assert (engine.model, engine.prompt_version, engine.most_tokens) == (None, None, 0)
+    found, history = pattern(energy=[60]), History((standing("rest", avoid=True),))
+    assert await engine.advise(found, history) == Advised(recommend(found, history))
+    assert recommend(found, history) != recommend(found)
 
 
 def test_advice_has_the_shape_of_the_contract() -> None:
@@ -87,6 +139,7 @@ def test_advice_has_the_shape_of_the_contract() -> None:
         "reasoning": "Your energy averages 64, which is under 70. When energy is short, everything else costs "
         "more effort, and regular pauses are an easy first thing to change.",
         "dataPoint": {"metric": "energy", "statistic": "average", "value": 64},
+        "topic": "rest",
     }
 
 
@@ -176,6 +229,7 @@ def test_days_of_low_energy_are_named_and_counted() -> None:
         "Your energy was under 70 on 2 of 4 days. Low days often have a plain cause, such as a late night or a "
         "packed calendar, and one small change can be enough.",
         DataPoint("energy", "lowDays", 2),
+        "workload",
     )
 
 
@@ -189,6 +243,7 @@ def test_peak_days_are_named_and_counted() -> None:
         "Your focus and energy were both over 80 on 1 of 4 days. When the two come together, hard work feels lighter, "
         "so it pays to plan it there.",
         DataPoint("focus", "peakDays", 1),
+        "timing",
     )
 
 
@@ -232,6 +287,7 @@ def test_general_advice_is_five_sound_pieces_about_nobodys_figures() -> None:
     assert len({advice.recommendation for advice in GENERAL_ADVICE}) == 5
     for advice in GENERAL_ADVICE:
         assert_well_written(advice)
+        check_text(advice.recommendation, advice.reasoning)
         assert advice.data_point is None
         assert "your energy" not in advice.reasoning.lower()
         assert "average" not in advice.reasoning
@@ -239,9 +295,33 @@ def test_general_advice_is_five_sound_pieces_about_nobodys_figures() -> None:
 
 def test_every_weekday_named_still_leaves_texts_short() -> None:
     low_then_peak = pattern(energy=[60] * 7 + [90] * 7, focus=[90] * 14)
-    for advice in recommend(low_then_peak)[-2:]:
-        assert "Mon, Tue, Wed, Thu, Fri, Sat and Sun" in advice.recommendation
-        assert_well_written(advice)
+    every_day = "Mon, Tue, Wed, Thu, Fri, Sat and Sun"
+    assert all(every_day in each for each in recommended(low_then_peak)[-2:])
+    for saying in (*sayings.LOW_DAYS, *sayings.PEAK_DAYS):
+        assert "{days}" in saying.recommendation
+        assert len(saying.recommendation.format(days=every_day).split()) < 25
+
+
+def test_nothing_is_said_twice_and_each_finding_has_at_least_three_topics() -> None:
+    assert len({saying.recommendation for saying in ALL_SAYINGS}) == len(ALL_SAYINGS) == 68
+    assert not {saying.recommendation for saying in ALL_SAYINGS} & {advice.recommendation for advice in GENERAL_ADVICE}
+    for on_finding in ON_FINDINGS:
+        assert len({saying.topic for saying in on_finding}) == len(on_finding) >= 3
+
+
+def test_there_are_a_habit_and_a_next_step_on_every_topic() -> None:
+    assert sorted(habit.saying.topic for habit in HABITS) == sorted(TOPICS)
+    assert [(topic, saying.topic) for topic, saying in NEXT_STEPS.items()] == [(topic, topic) for topic in NEXT_STEPS]
+    assert set(NEXT_STEPS) == set(TOPICS)
+
+
+@pytest.mark.parametrize("said", ALL_SAYINGS, ids=lambda said: said.recommendation)
+def test_whatever_can_be_said_is_well_written(said: Saying) -> None:
+    fact = "Your energy averages 75" + (", " if said.reason[0].islower() else ". ")
+    point = DataPoint("energy", "average", 75)
+    advice = Advice(said.recommendation.format(days="Mon"), fact + said.reason, point, said.topic)
+    assert_well_written(advice)
+    check_text(advice.recommendation, advice.reasoning)
 
 
 def assert_well_written(advice: Advice) -> None:
@@ -272,9 +352,34 @@ def test_there_are_two_to_five_different_pieces_and_habits_only_after_fewer_than
     assert len(set(pieces)) == len(pieces)
 
 
+@given(PATTERNS, HISTORIES)
+def test_whatever_the_history_there_are_two_to_five_welcome_pieces_as_long_as_there_can_be(
+    found: Pattern, history: History
+) -> None:
+    batch = recommend(found, history)
+    assert batch == recommend(found, history)
+    given_topics = [advice.topic for advice in batch]
+    assert 2 <= len(batch) <= 5
+    assert len({advice.recommendation for advice in batch}) == len(batch)
+    assert not {advice.recommendation for advice in batch} & history.refused
+    for advice in batch:
+        assert_well_written(advice)
+        assert advice.data_point in figures(found)
+        check_text(advice.recommendation, advice.reasoning)
+    # On each topic there is a habit: as long as two habits are welcome, nothing else need be given.
+    welcome = {
+        habit.saying.topic
+        for habit in HABITS
+        if habit.saying.topic not in history.avoided and habit.saying.recommendation not in history.refused
+    }
+    if len(welcome) >= 2:
+        assert not set(given_topics) & set(history.avoided)
+        assert len(set(given_topics)) == len(given_topics)
+
+
 @given(PATTERNS)
 def test_every_data_point_is_a_figure_of_the_person_and_said_in_the_reasoning(found: Pattern) -> None:
-    figures = {
+    true = {
         ("energy", "average", found.averages.energy),
         ("focus", "average", found.averages.focus),
         ("fulfillment", "average", found.averages.fulfillment),
@@ -285,7 +390,7 @@ def test_every_data_point_is_a_figure_of_the_person_and_said_in_the_reasoning(fo
     for advice in recommend(found):
         assert advice.data_point is not None
         metric, statistic, value = msgspec.structs.astuple(advice.data_point)
-        assert (metric, statistic, value) in figures
+        assert (metric, statistic, value) in true
         assert metric in advice.reasoning
         assert str(value) in advice.reasoning or "the only day recorded" in advice.reasoning
 
@@ -298,3 +403,194 @@ def test_a_fall_or_rise_is_only_spoken_of_where_the_trend_says_so(found: Pattern
     assert RISING_ENERGY not in pieces or ("energy", "rising") in significant
     assert FALLING_FOCUS not in pieces or ("focus", "falling") in significant
     assert FALLING_FULFILLMENT not in pieces or ("fulfillment", "falling") in significant
+
+
+LOW_ALL = pattern([60] * 4, [60] * 4, [60] * 4)
+HIGH_ALL = pattern([75] * 4, [82] * 4, [86] * 4)
+
+
+def test_a_topic_to_avoid_gives_way_to_the_next_alternative() -> None:
+    assert topics(LOW_ALL) == ["rest", "attention", "meaning", "workload"]
+    avoided = [standing("rest", avoid=True), standing("meaning", avoid=True)]
+    assert topics(LOW_ALL, *avoided) == ["sleep", "attention", "people", "workload"]
+
+
+def test_a_text_that_was_refused_gives_way_even_where_its_topic_is_not_to_be_avoided() -> None:
+    assert topics(LOW_ALL, refused=[LOW_ENERGY, LOW_FOCUS]) == ["sleep", "priorities", "meaning", "workload"]
+    assert topics(pattern(), refused=[SLEEP]) == ["reflection", "attention"]
+
+
+def test_a_finding_of_which_no_more_can_be_said_makes_room_for_a_habit_on_the_weakest_metric() -> None:
+    low = pattern([75] * 4, [60] * 4, [80] * 4)
+    assert topics(low) == ["attention", "sleep", "reflection"]
+    tired_of_all = [standing(topic, avoid=True) for topic in ("attention", "priorities", "timing")]
+    assert topics(low, *tired_of_all) == ["workload", "sleep", "reflection"]
+
+    refused = [saying.recommendation for saying in sayings.LOW_FOCUS]
+    batch = recommend(low, History(refused=frozenset(refused)))
+    assert batch[0].data_point == DataPoint("focus", "average", 60)
+    assert [advice.topic for advice in batch] == ["attention", "sleep"]
+
+
+def test_the_weakest_metric_gets_the_last_topic_that_is_left_for_two() -> None:
+    # Of strong focus, which is looked at before, and of low fulfillment nothing but people can still be talked about.
+    avoided = [standing(topic, avoid=True) for topic in ("attention", "growth", "timing", "meaning", "reflection")]
+    batch = recommend(pattern([75] * 4, [85] * 4, [60] * 4), History(tuple(avoided)))
+    assert batch[0].data_point == DataPoint("fulfillment", "average", 60)
+    assert [advice.topic for advice in batch] == ["people", "sleep", "movement"]
+
+
+def test_what_helped_comes_first_and_is_built_upon_by_turns() -> None:
+    helped = [recommend(LOW_ALL, History((standing("meaning", number, helped=True),))) for number in (1, 2, 3)]
+    assert [advice.topic for advice in helped[0]] == ["meaning", "rest", "attention", "workload"]
+    assert [batch[0].recommendation for batch in helped] == [
+        "Give what matters to you a second place in the week, as firm as the first.",
+        LOW_FULFILLMENT,
+        "Give what matters to you a second place in the week, as firm as the first.",
+    ]
+    assert helped[0][0].reasoning == (
+        "Your fulfillment averages 60, which is under 75. You said that advice on what you care about helped, so it "
+        "has earned more room."
+    )
+
+
+def test_what_helped_is_chosen_among_the_alternatives() -> None:
+    assert topics(LOW_ALL, standing("food", 9, helped=True)) == ["food", "attention", "meaning", "workload"]
+
+
+def test_what_helped_is_a_habit_where_no_finding_leads_to_it() -> None:
+    batch = recommend(LOW_ALL, History((standing("growth", 4, helped=True), standing("timing", 4, helped=True))))
+    assert [advice.topic for advice in batch][:2] == ["timing", "growth"]
+    assert topics(LOW_ALL, standing("people", helped=True)) == ["people", "rest", "attention", "workload"]
+    assert topics(pattern([60] * 4), standing("growth", 2, helped=True)) == ["growth", "rest", "workload", "sleep"]
+    rising = pattern([76, 77, 78, 79], [82] * 4, [86] * 4)
+    assert topics(rising, standing("food", 2, helped=True)) == ["food", "growth", "attention", "people"]
+
+
+def test_where_there_are_five_pieces_on_findings_no_habit_follows() -> None:
+    five_findings = pattern([60, 85, 86, 87, 88], [85] * 5, [90] * 5)
+    assert topics(five_findings) == ["growth", "attention", "people", "workload", "timing"]
+    assert topics(five_findings, standing("rest", helped=True)) == topics(five_findings)
+
+
+def test_what_was_ignored_is_not_chosen_and_comes_last_where_it_must_be() -> None:
+    assert topics(LOW_ALL, standing("rest", 2), standing("sleep", 3)) == [
+        "movement",
+        "attention",
+        "meaning",
+        "workload",
+    ]
+    often_seen = [standing(topic, 9, viewed=9) for topic in ("sleep", "movement", "food")]
+    assert topics(LOW_ALL, standing("rest", 3), *often_seen)[0] == "sleep"
+    ignored = [standing(saying.topic, 3) for saying in sayings.HIGH_FULFILLMENT]
+    seen = [standing(saying.topic, 3, viewed=1) for saying in sayings.HIGH_FULFILLMENT]
+    assert topics(HIGH_ALL) == ["attention", "people", "sleep", "reflection"]
+    assert topics(HIGH_ALL, *seen)[1] == "people"
+    assert topics(HIGH_ALL, *ignored)[-1] == "people"
+
+
+def test_what_was_ignored_stays_in_its_place_for_the_weakest_metric() -> None:
+    low_focus = pattern(focus=[60] * 4)
+    ignored = [standing(saying.topic, 3) for saying in sayings.LOW_FOCUS]
+    assert topics(low_focus, *ignored) == ["attention", "sleep", "reflection"]
+
+
+def test_what_was_given_least_is_next() -> None:
+    given_once = [standing("rest", 1, 1), standing("sleep", 1, 1)]
+    assert topics(LOW_ALL, *given_once)[0] == "movement"
+    assert topics(LOW_ALL, *given_once, standing("movement", 2, 1), standing("food", 2, 1))[0] == "rest"
+
+
+def test_with_nine_topics_avoided_the_other_three_are_what_is_talked_about() -> None:
+    avoided = [standing(topic, avoid=True) for topic in TOPICS if topic not in {"food", "growth", "people"}]
+    assert set(topics(LOW_ALL, *avoided)) == {"food", "growth", "people"}
+
+
+def test_where_all_that_is_welcome_is_refused_too_a_topic_to_avoid_is_better_than_one_piece() -> None:
+    avoided = [standing(topic, avoid=True) for topic in TOPICS[:9]]
+    on_the_others = [saying.recommendation for saying in ALL_SAYINGS if saying.topic in TOPICS[9:]]
+    assert topics(pattern(), *avoided, refused=on_the_others) == ["sleep", "attention"]
+    assert topics(pattern(), *avoided, refused=on_the_others[:-4])[0] in TOPICS[9:]
+
+    rest_least_often = [standing("rest", avoid=True), *(standing(topic, 5, avoid=True) for topic in TOPICS[1:9])]
+    assert topics(pattern([60] * 4), *rest_least_often, refused=on_the_others) == ["rest", "sleep"]
+
+
+def test_where_fewer_than_two_things_are_left_to_say_there_is_nothing() -> None:
+    said = [habit.saying.recommendation for habit in HABITS]
+    assert topics(pattern(), refused=said[2:]) == ["sleep", "reflection"]
+    assert topics(pattern(), refused=said[1:]) == []
+    assert topics(pattern(), refused=said) == []
+
+
+async def given_on(database: Database, person: Caller, day: int, hour: int = 0) -> Batch:
+    """Have the person record a tired, unfocused day, and ask."""
+    now = NOW + timedelta(days=day, hours=hour)
+    await store_days(database, person, now, [Day(now.date(), 60, 65, 81)])
+    return await Recommender(database, Rules(), HOUR).recommend(person, now)
+
+
+async def say(database: Database, person: Caller, piece: Recommendation, day: int, *, helpful: bool) -> None:
+    await judge(database, person, NOW + timedelta(days=day, minutes=5), piece.id, Feedback(helpful))
+
+
+async def test_who_calls_all_unhelpful_every_day_hears_nothing_twice_in_14_days(
+    database: Database, caller: Caller
+) -> None:
+    said: dict[str, int] = {}
+    engines = []
+    for day in range(18):
+        batch = await given_on(database, caller, day)
+        engines.append(batch.engine)
+        assert 2 <= len(batch.recommendations) <= 5
+        # General advice is not kept: nothing can be said of it.
+        for piece in batch.recommendations if batch.engine == "rules" else ():
+            assert day - said.get(piece.recommendation, -14) >= 14
+            said[piece.recommendation] = day
+            await say(database, caller, piece, day, helpful=False)
+    assert engines[:8] == ["rules"] * 8
+    # By now the first are forgiven, at the minute on which they were judged.
+    assert engines[15:] == ["rules"] * 3
+
+
+async def test_one_topic_called_unhelpful_is_not_met_on_another_finding_either(
+    database: Database, caller: Caller
+) -> None:
+    first = (await given_on(database, caller, 0)).recommendations
+    assert [piece.topic for piece in first] == ["rest", "attention", "workload"]
+    await say(database, caller, first[2], 0, helpful=False)
+
+    # Less work could have been advised on low focus, too.
+    met = {
+        piece.topic: day for day in range(1, 16) for piece in (await given_on(database, caller, day)).recommendations
+    }
+    before = {topic for topic, day in met.items() if day < 14}
+    assert "workload" in met
+    assert "workload" not in before
+
+
+async def test_what_helped_stays_first_until_it_does_not_help_any_more(database: Database, caller: Caller) -> None:
+    first = (await given_on(database, caller, 0)).recommendations
+    await say(database, caller, first[1], 0, helpful=True)
+    second = (await given_on(database, caller, 1)).recommendations
+    third = (await given_on(database, caller, 2)).recommendations
+    await say(database, caller, third[0], 2, helpful=False)
+    fourth = (await given_on(database, caller, 3)).recommendations
+
+    assert second[0].recommendation == (
+        "Keep your undisturbed stretch, and make it a quarter of an hour longer this week."
+    )
+    assert third[0].recommendation == LOW_FOCUS
+    assert "attention" not in {piece.topic for piece in fourth}
+
+
+async def test_who_says_nothing_hears_something_else_the_next_day_and_the_next_week(
+    database: Database, caller: Caller
+) -> None:
+    weeks = [
+        [{piece.recommendation for piece in (await given_on(database, caller, day)).recommendations} for day in week]
+        for week in (range(7), range(7, 14))
+    ]
+    for today, tomorrow in pairwise([*weeks[0], *weeks[1]]):
+        assert len(today & tomorrow) <= 1
+    assert len(set.union(*weeks[0])) >= 10

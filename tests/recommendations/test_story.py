@@ -10,61 +10,24 @@ import pytest
 from service import embedded
 from service.caller import Caller
 from service.database import Connection, Database
-from service.errors import NoData, NotFound, Unavailable
-from service.patterns.analysis import Day, Pattern
+from service.errors import NoData, Unavailable
+from service.patterns.analysis import Day, analyse
 from service.patterns.story import find_pattern, store_days
-from service.recommendations.advice import Advice, DataPoint
-from service.recommendations.rules import GENERAL_ADVICE
-from service.recommendations.story import BasedOn, Batch, Recommender
+from service.recommendations import story
+from service.recommendations.advice import DataPoint, EngineFailed
+from service.recommendations.batch import BasedOn, Keeping
+from service.recommendations.rules import GENERAL_ADVICE, recommend
+from service.recommendations.story import Recommender
 from service.seal import Seal
 from tests.conftest import NOW, SEAL_KEY, Clock, MakeCaller, run_as_admin
+from tests.recommendations.scripted import DAY, HOUR, Scripted, count_kept, failing, runs_of, texts, until_asked
 
 LIFE = timedelta(hours=1)
-DAY = Day(date(2026, 11, 22), 60, 70, 81)
-
-
-class Scripted:
-    """An engine that does as it is told, and counts how often it was asked."""
-
-    name = "scripted"
-
-    def __init__(self, *sizes: int, error: Exception | None = None, text: str = "Rest") -> None:
-        self.sizes = list(sizes)
-        self.error = error
-        self.text = text
-        self.asked: list[Pattern] = []
-        self.released = asyncio.Event()
-        self.released.set()
-
-    async def advise(self, pattern: Pattern) -> list[Advice]:
-        self.asked.append(pattern)
-        size = self.sizes.pop(0) if self.sizes else 5
-        await self.released.wait()
-        if self.error is not None:
-            raise self.error
-        point = DataPoint("energy", "average", pattern.averages.energy)
-        return [Advice(f"{self.text} {size}.{number}", "It helps. It does.", point) for number in range(1, size + 1)]
-
-
-@pytest.fixture
-async def person(database: Database, caller: Caller) -> Caller:
-    """Give somebody with a day recorded."""
-    await store_days(database, caller, NOW, [DAY])
-    return caller
-
-
-def texts(batch: Batch) -> list[str]:
-    return [each.recommendation for each in batch.recommendations]
-
-
-async def count_kept(admin: Connection, caller: Caller) -> int:
-    kept = await admin.fetchval("select count(*) from app.user_recommendations where user_id = $1", caller.user_id)
-    return int(kept)
 
 
 async def test_what_was_made_is_kept_for_its_hour_to_the_second(database: Database, person: Caller) -> None:
     engine, clock = Scripted(5, 3), Clock()
-    recommender = Recommender(database, engine, LIFE)
+    recommender = Recommender(database, engine, HOUR)
 
     made = await recommender.recommend(person, clock())
     clock.advance(minutes=59, seconds=59.999999)
@@ -83,38 +46,16 @@ async def test_what_was_made_is_kept_for_its_hour_to_the_second(database: Databa
 
 async def test_a_newer_batch_of_three_is_not_mixed_with_the_five_before_it(database: Database, person: Caller) -> None:
     engine, clock = Scripted(5, 3), Clock()
-    await Recommender(database, engine, LIFE).recommend(person, clock())
+    await Recommender(database, engine, HOUR).recommend(person, clock())
     clock.advance(minutes=30)
     # Half an hour is stale to this one, so that there are two batches younger than an hour.
-    await Recommender(database, engine, timedelta(minutes=30)).recommend(person, clock())
+    await Recommender(database, engine, Keeping(timedelta(minutes=30))).recommend(person, clock())
 
-    kept = await Recommender(database, engine, LIFE).recommend(person, clock())
+    kept = await Recommender(database, engine, HOUR).recommend(person, clock())
 
     assert texts(kept) == ["Rest 3.1", "Rest 3.2", "Rest 3.3"]
     assert kept.generated_at == NOW + timedelta(minutes=30)
     assert kept.cached
-
-
-@pytest.mark.parametrize("sizes", [(5, 5), (3, 5), (5, 3)])
-async def test_of_two_batches_made_at_one_instant_one_is_kept_and_both_answer_with_it(
-    sizes: tuple[int, int], database: Database, admin: Connection, person: Caller
-) -> None:
-    engine = Scripted(*sizes)
-    engine.released.clear()
-    recommender = Recommender(database, engine, LIFE)
-    both = [asyncio.create_task(recommender.recommend(person, NOW)) for _ in range(2)]
-    async with asyncio.timeout(5):
-        while len(engine.asked) < 2:
-            await database.ping()
-    engine.released.set()
-
-    first, second = await asyncio.gather(*both)
-    kept = await recommender.recommend(person, NOW)
-
-    assert first.recommendations == second.recommendations == kept.recommendations
-    assert len(kept.recommendations) in sizes
-    assert await count_kept(admin, person) == len(kept.recommendations)
-    assert sorted([first.cached, second.cached]) == [False, True]
 
 
 @pytest.mark.parametrize("sizes", [(3, 5), (5, 3)])
@@ -122,7 +63,7 @@ async def test_a_batch_is_kept_whole_or_not_at_all_while_another_of_its_instant_
     sizes: tuple[int, int], database: Database, admin: Connection, person: Caller
 ) -> None:
     """The first is saved but not committed when the second is."""
-    recommender = Recommender(database, Scripted(*sizes), LIFE)
+    recommender = Recommender(database, Scripted(*sizes), HOUR)
     async with admin.transaction():
         await admin.execute(
             """
@@ -156,7 +97,7 @@ async def test_fifty_people_waiting_on_a_slow_engine_hold_no_connection(
     await asyncio.gather(*(store_days(database, person, NOW, [DAY]) for person in people))
     engine = Scripted()
     engine.released.clear()
-    recommender = Recommender(database, engine, LIFE)
+    recommender = Recommender(database, engine, HOUR)
     waiting = [asyncio.create_task(recommender.recommend(person, NOW)) for person in people]
     async with asyncio.timeout(10):
         while len(engine.asked) < 50:
@@ -184,7 +125,7 @@ async def test_the_engine_is_given_the_last_seven_days(database: Database, perso
     days = [Day(date(2026, 11, 22) - timedelta(days=back), 10 + back, 20, 30) for back in range(10)]
     await store_days(database, person, NOW, days)
 
-    await Recommender(database, engine, LIFE).recommend(person, NOW)
+    await Recommender(database, engine, HOUR).recommend(person, NOW)
 
     assert [day.energy for day in engine.asked[0].patterns] == [16, 15, 14, 13, 12, 11, 10]
 
@@ -193,21 +134,33 @@ async def test_without_days_nothing_is_made(database: Database, caller: Caller) 
     engine = Scripted()
 
     with pytest.raises(NoData):
-        await Recommender(database, engine, LIFE).recommend(caller, NOW)
+        await Recommender(database, engine, HOUR).recommend(caller, NOW)
     assert engine.asked == []
 
 
-async def test_where_the_engine_fails_there_is_general_advice_that_is_not_kept(
-    database: Database, admin: Connection, person: Caller, caplog: pytest.LogCaptureFixture
+async def test_where_engine_and_rules_fail_there_is_general_advice_that_is_not_kept(
+    database: Database,
+    admin: Connection,
+    person: Caller,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of rules")
+
+    monkeypatch.setattr(story, "recommend", fail)
     engine = Scripted(error=RuntimeError("out of ideas"))
 
-    batch = await Recommender(database, engine, LIFE).recommend(person, NOW)
+    batch = await Recommender(database, engine, HOUR).recommend(person, NOW)
 
     assert texts(batch) == [advice.recommendation for advice in GENERAL_ADVICE]
     assert (batch.engine, batch.cached, batch.expires_at) == ("general", False, NOW)
     assert await count_kept(admin, person) == 0
-    assert [(record.message, record.exc_info is not None) for record in caplog.records] == [("engine failed", True)]
+    assert [(record.message, record.exc_info is not None) for record in caplog.records] == [
+        ("engine failed", True),
+        ("rules failed", True),
+    ]
+    assert await runs_of(admin, person) == [("missed", "failed", "general")]
 
 
 @pytest.mark.parametrize("given", [(6, "Rest"), (5, "x" * 500), (5, "a NUL \0"), (5, "half a pair \ud800")], ids=ascii)
@@ -215,12 +168,13 @@ async def test_what_cannot_be_kept_is_given_all_the_same(
     given: tuple[int, str], database: Database, admin: Connection, person: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     size, text = given
-    batch = await Recommender(database, Scripted(size, text=text), LIFE).recommend(person, NOW)
+    batch = await Recommender(database, Scripted(size, text=text), HOUR).recommend(person, NOW)
 
     assert len(batch.recommendations) == size
     assert (batch.cached, batch.expires_at) == (False, NOW)
     assert await count_kept(admin, person) == 0
     assert [record.message for record in caplog.records] == ["recommendations not kept"]
+    assert await runs_of(admin, person) == [("missed", "made", "scripted")]
 
 
 async def test_where_the_database_went_away_while_they_were_made_they_are_given_all_the_same(
@@ -233,7 +187,7 @@ async def test_where_the_database_went_away_while_they_were_made_they_are_given_
     await store_days(database, person, NOW, [DAY])
     engine = Scripted()
     engine.released.clear()
-    recommender = Recommender(database, engine, LIFE)
+    recommender = Recommender(database, engine, HOUR)
     waiting = asyncio.create_task(recommender.recommend(person, NOW))
     async with asyncio.timeout(5):
         while not engine.asked:
@@ -255,40 +209,69 @@ async def test_where_the_database_went_away_while_they_were_made_they_are_given_
     assert (batch.cached, batch.expires_at) == (False, NOW)
 
 
-async def test_an_engine_without_advice_gives_none(database: Database, person: Caller) -> None:
-    batch = await Recommender(database, Scripted(0), LIFE).recommend(person, NOW)
+async def test_an_engine_without_advice_is_stood_in_for_by_the_rules(database: Database, person: Caller) -> None:
+    batch = await Recommender(database, Scripted(0), HOUR).recommend(person, NOW)
 
-    assert batch.recommendations == []
-
-
-async def test_seen_counts_the_first_time_only(database: Database, person: Caller) -> None:
-    recommender, clock = Recommender(database, Scripted(), LIFE), Clock()
-    which = (await recommender.recommend(person, clock())).recommendations[2]
-    assert (which.viewed, which.viewed_at) == (False, None)
-
-    clock.advance(minutes=5)
-    first = await recommender.mark_viewed(person, clock(), which.id)
-    clock.advance(minutes=5)
-    second = await recommender.mark_viewed(person, clock(), which.id)
-    kept = await recommender.recommend(person, clock())
-
-    assert (first.viewed, first.viewed_at) == (True, NOW + timedelta(minutes=5))
-    assert first.data_point == DataPoint("energy", "average", 60)
-    assert second == first
-    assert kept.recommendations[2] == first
-    assert [each.viewed for each in kept.recommendations] == [False, False, True, False, False]
+    assert batch.engine == "rules"
+    assert len(batch.recommendations) >= 3
 
 
-async def test_what_another_was_given_is_not_there(
-    database: Database, person: Caller, stranger: Caller, make_caller: MakeCaller
+@pytest.mark.parametrize("error", [failing("timed_out"), failing("invalid"), RuntimeError("a defect")], ids=repr)
+async def test_where_the_engine_fails_the_rules_stand_in_for_five_minutes(
+    error: Exception, database: Database, admin: Connection, person: Caller
 ) -> None:
-    recommender = Recommender(database, Scripted(), LIFE)
-    which = (await recommender.recommend(person, NOW)).recommendations[0].id
+    engine, clock = Scripted(error=error), Clock()
+    recommender = Recommender(database, engine, HOUR)
 
-    for other in (stranger, await make_caller(person), await make_caller(person, role="admin")):
-        with pytest.raises(NotFound):
-            await recommender.mark_viewed(other, NOW, which)
-    with pytest.raises(NotFound):
-        await recommender.mark_viewed(person, NOW, uuid4())
+    first = await recommender.recommend(person, clock())
+    clock.advance(minutes=4, seconds=59.999999)
+    kept = await recommender.recommend(person, clock())
+    engine.error = None
+    clock.advance(seconds=0.000001)
+    anew = await recommender.recommend(person, clock())
 
-    assert (await recommender.recommend(person, NOW)).recommendations[0].viewed is False
+    assert (first.engine, first.cached, first.expires_at) == ("rules", False, NOW + timedelta(minutes=5))
+    assert texts(first) == [each.recommendation for each in recommend(analyse([DAY]))]
+    assert (kept.cached, kept.expires_at, kept.recommendations) == (True, first.expires_at, first.recommendations)
+    assert (anew.engine, anew.cached, anew.expires_at) == ("scripted", False, clock() + LIFE)
+    outcome = error.outcome if isinstance(error, EngineFailed) else "failed"
+    assert await runs_of(admin, person) == [("missed", outcome, "rules"), ("missed", "made", "scripted")]
+
+
+async def test_a_stale_batch_is_given_at_once_while_one_caller_has_another_made(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    engine, clock = Scripted(), Clock()
+    recommender = Recommender(database, engine, Keeping(stale=timedelta(hours=23)))
+    made = await recommender.recommend(person, clock())
+    engine.released.clear()
+    clock.advance(hours=23, minutes=59, seconds=59)
+
+    began = time.monotonic()
+    batches = await asyncio.gather(*(recommender.recommend(person, clock()) for _ in range(20)))
+    took = time.monotonic() - began
+    await until_asked(engine, 2)
+    engine.released.set()
+    async with asyncio.timeout(5):
+        while (renewed := await recommender.recommend(person, clock())).stale:  # noqa: ASYNC110 - bounded
+            await asyncio.sleep(0.005)
+
+    assert took < 1
+    assert all(
+        (batch.stale, batch.cached, batch.recommendations) == (True, True, made.recommendations) for batch in batches
+    )
+    assert batches[0].expires_at == NOW + LIFE
+    assert (renewed.stale, renewed.cached, renewed.generated_at) == (False, True, clock())
+    assert len(engine.asked) == 2
+    assert await runs_of(admin, person) == [("missed", "made", "scripted"), ("renewed", "made", "scripted")]
+
+
+async def test_a_batch_past_its_stale_time_is_not_given(database: Database, person: Caller) -> None:
+    engine, clock = Scripted(), Clock()
+    recommender = Recommender(database, engine, Keeping(stale=timedelta(minutes=10)))
+    await recommender.recommend(person, clock())
+    clock.advance(hours=1, minutes=10)
+
+    batch = await recommender.recommend(person, clock())
+
+    assert (batch.stale, batch.cached, batch.generated_at) == (False, False, clock())

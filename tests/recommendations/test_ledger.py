@@ -1,0 +1,343 @@
+"""One run at a time for each person, whoever asks and from wherever; what it took; how often, and for how much."""
+
+import asyncio
+import time
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from service.caller import Caller
+from service.database import Connection, Database
+from service.errors import NoData, TooManyRequests
+from service.patterns.story import store_days
+from service.recommendations.advice import Usage
+from service.recommendations.ledger import Budget
+from service.recommendations.story import Recommender
+from service.seal import Seal
+from tests.conftest import NOW, SEAL_KEY, Clock, MakeCaller
+from tests.recommendations.scripted import DAY, HOUR, Scripted, count_kept, failing, runs_of, until_asked
+
+
+async def test_of_all_who_ask_at_once_one_asks_the_engine(
+    service_url: str, admin: Connection, make_caller: MakeCaller
+) -> None:
+    database = await Database.open(service_url, 2, Seal(SEAL_KEY))
+    person = await make_caller()
+    await store_days(database, person, NOW, [DAY])
+    engine = Scripted()
+    engine.released.clear()
+    # Two recommenders know as little of each other as two processes do.
+    both = [Recommender(database, engine, HOUR) for _ in range(2)]
+    waiting = [asyncio.create_task(each.recommend(person, NOW)) for each in both * 100]
+    await until_asked(engine)
+    await asyncio.sleep(0.2)
+    busy = await admin.fetchval(
+        "select count(*) from pg_stat_activity where application_name = 'daymark' and xact_start is not null"
+    )
+    engine.released.set()
+    batches = await asyncio.gather(*waiting)
+    await database.close()
+
+    assert busy == 0
+    assert len(engine.asked) == 1
+    assert len({tuple(each.id for each in batch.recommendations) for batch in batches}) == 1
+    assert await runs_of(admin, person) == [("missed", "made", "scripted")]
+
+
+async def test_who_waits_for_another_process_too_long_is_given_the_rules(database: Database, person: Caller) -> None:
+    engine = Scripted()
+    engine.released.clear()
+    first = asyncio.create_task(Recommender(database, engine, HOUR, limit=5).recommend(person, NOW))
+    await until_asked(engine)
+
+    began = time.monotonic()
+    batch = await Recommender(database, engine, HOUR, limit=0.5).recommend(person, NOW)
+    took = time.monotonic() - began
+    engine.released.set()
+
+    assert 0.2 < took < 0.9
+    assert (batch.engine, batch.cached, batch.expires_at) == ("rules", False, NOW)
+    assert (await first).engine == "scripted"
+    assert len(engine.asked) == 1
+
+
+async def test_an_engine_that_keeps_to_no_limit_keeps_nobody_waiting(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    engine = Scripted()
+    engine.released.clear()
+    recommender = Recommender(database, engine, HOUR, limit=0.2)
+
+    began = time.monotonic()
+    first = await recommender.recommend(person, NOW)
+    took = time.monotonic() - began
+    async with asyncio.timeout(5):
+        while (later := await recommender.recommend(person, NOW)).expires_at == NOW:
+            assert later.engine == "rules"
+
+    assert took < 0.4
+    assert (first.engine, first.expires_at) == ("rules", NOW)
+    assert (later.engine, later.fallback, later.expires_at) == ("rules", True, NOW + timedelta(minutes=5))
+    assert await runs_of(admin, person) == [("missed", "timed_out", "rules")]
+    assert len(engine.asked) == 1
+
+
+async def test_a_lease_that_is_over_is_taken_by_the_next(database: Database, admin: Connection, person: Caller) -> None:
+    await admin.execute(
+        "insert into app.recommendation_runs"
+        " (tenant_id, run_id, user_id, reason, started_at, lease_until, engine, based_on)"
+        " values ($1, gen_random_uuid(), $2, 'missed', $3, clock_timestamp() + interval '0.4 s', 'scripted', '{}')",
+        person.tenant_id,
+        person.user_id,
+        NOW - timedelta(seconds=3),
+    )
+
+    began = time.monotonic()
+    batch = await Recommender(database, Scripted(), HOUR).recommend(person, NOW)
+
+    assert 0.2 < time.monotonic() - began < 1.5
+    assert batch.engine == "scripted"
+    assert await runs_of(admin, person) == [("missed", "lost", None), ("missed", "made", "scripted")]
+
+
+async def test_who_goes_away_takes_it_from_none_of_the_others(database: Database, person: Caller) -> None:
+    engine = Scripted()
+    engine.released.clear()
+    recommender = Recommender(database, engine, HOUR)
+    gone, stays = (asyncio.create_task(recommender.recommend(person, NOW)) for _ in range(2))
+    await until_asked(engine)
+
+    gone.cancel()
+    await asyncio.sleep(0)
+    engine.released.set()
+
+    assert (await stays).engine == "scripted"
+    assert gone.cancelled()
+
+
+async def test_a_service_that_stops_gives_up_its_lease_and_notes_it(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    engine = Scripted()
+    engine.released.clear()
+    recommender = Recommender(database, engine, HOUR)
+    waiting = asyncio.create_task(recommender.recommend(person, NOW))
+    await until_asked(engine)
+
+    await recommender.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    engine.released.set()
+    began = time.monotonic()
+    batch = await Recommender(database, engine, HOUR).recommend(person, NOW + timedelta(minutes=1))
+
+    assert batch.engine == "scripted"
+    assert time.monotonic() - began < 1
+    assert await runs_of(admin, person) == [("missed", "abandoned", None), ("missed", "made", "scripted")]
+    used = await admin.fetchrow("select calls, tokens from app.budget_use where tenant_id = $1", person.tenant_id)
+    # What the call that was given up may have cost stays set aside.
+    assert used is not None
+    assert tuple(used) == (2, 4_000 + 1_000)
+
+
+async def test_a_person_may_refresh_three_times_within_a_day(database: Database, person: Caller) -> None:
+    engine, clock = Scripted(), Clock()
+    recommender = Recommender(database, engine, HOUR)
+    await recommender.recommend(person, clock())
+
+    fresh = []
+    for _ in range(3):
+        clock.advance(minutes=10)
+        fresh.append(await recommender.refresh(person, clock()))
+    clock.advance(minutes=10)
+    with pytest.raises(TooManyRequests) as refused:
+        await recommender.refresh(person, clock())
+    kept = await recommender.recommend(person, clock())
+    clock.advance(seconds=int(refused.value.headers["Retry-After"]) - 1)
+    with pytest.raises(TooManyRequests):
+        await recommender.refresh(person, clock())
+    clock.advance(seconds=1)
+    again = await recommender.refresh(person, clock())
+
+    assert [batch.cached for batch in fresh] == [False, False, False]
+    assert len({batch.generated_at for batch in fresh}) == 3
+    assert refused.value.headers["Retry-After"] == str(24 * 3600 - 30 * 60)
+    assert (kept.cached, kept.recommendations) == (True, fresh[-1].recommendations)
+    assert not again.cached
+    assert len(engine.asked) == 5
+
+
+async def test_refreshes_at_once_count_as_one(database: Database, admin: Connection, person: Caller) -> None:
+    engine, clock = Scripted(), Clock()
+    both = [Recommender(database, engine, HOUR) for _ in range(2)]
+    await both[0].recommend(person, clock())
+    clock.advance(minutes=10)
+    engine.released.clear()
+    waiting = [asyncio.create_task(each.refresh(person, clock())) for each in both * 5]
+    await until_asked(engine, 2)
+    engine.released.set()
+
+    batches = await asyncio.gather(*waiting)
+
+    assert len({batch.recommendations[0].id for batch in batches}) == 1
+    assert batches[0].generated_at == clock()
+    assert len(engine.asked) == 2
+    assert await runs_of(admin, person) == [("missed", "made", "scripted"), ("refreshed", "made", "scripted")]
+
+
+async def test_a_refresh_that_fails_takes_nothing_away(database: Database, admin: Connection, person: Caller) -> None:
+    engine, clock = Scripted(), Clock()
+    recommender = Recommender(database, engine, HOUR)
+    made = await recommender.recommend(person, clock())
+    engine.error = failing("server_error")
+    clock.advance(minutes=10)
+
+    batch = await recommender.refresh(person, clock())
+
+    assert (batch.engine, batch.cached, batch.recommendations) == ("scripted", True, made.recommendations)
+    assert await count_kept(admin, person) == 5
+    assert await runs_of(admin, person) == [("missed", "made", "scripted"), ("refreshed", "server_error", None)]
+
+
+async def test_without_days_there_is_nothing_to_refresh(database: Database, caller: Caller) -> None:
+    with pytest.raises(NoData):
+        await Recommender(database, Scripted(), HOUR).refresh(caller, NOW)
+
+
+async def used(admin: Connection, caller: Caller) -> list[tuple[object, ...]]:
+    """Give what the caller's tenant has used, a day in turn: calls, tokens."""
+    rows = await admin.fetch(
+        "select calls, tokens from app.budget_use where tenant_id = $1 order by date", caller.tenant_id
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_the_ledger_has_what_a_run_took(database: Database, admin: Connection, person: Caller) -> None:
+    budget = Budget(input_price=Decimal("0.15"), output_price=Decimal("0.60"))
+    engine = Scripted(usage=Usage(calls=2, tokens_in=700, tokens_out=300))
+
+    await Recommender(database, engine, HOUR, budget).recommend(person, NOW)
+
+    row = await admin.fetchrow("select * from app.recommendation_runs where user_id = $1", person.user_id)
+    assert row is not None
+    assert row["tenant_id"] == person.tenant_id
+    assert (row["engine"], row["model"], row["prompt_version"]) == ("scripted", "scripted-1", "7")
+    assert (row["reason"], row["outcome"], row["given"]) == ("missed", "made", "scripted")
+    assert (row["calls"], row["tokens_in"], row["tokens_out"]) == (2, 700, 300)
+    assert row["cost"] == Decimal("0.000285")
+    assert row["started_at"] == NOW
+    assert 0 <= row["duration_ms"] < 1_000
+    assert row["finished_at"] - NOW < timedelta(seconds=1)
+    assert row["based_on"] == '{"dataPoints": 1, "averageFocus": 70, "averageEnergy": 60, "averageFulfillment": 81}'
+    assert await used(admin, person) == [(2, 1_000)]
+
+
+async def test_what_costs_an_unknown_price_costs_an_unknown_sum(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    await Recommender(database, Scripted(), HOUR, Budget(input_price=Decimal(1))).recommend(person, NOW)
+
+    rows = await admin.fetch("select cost from app.recommendation_runs where user_id = $1", person.user_id)
+    assert [row["cost"] for row in rows] == [None]
+
+
+async def test_beyond_the_days_calls_come_the_rules(  # noqa: PLR0913, PLR0917 - fixtures
+    database: Database,
+    admin: Connection,
+    person: Caller,
+    stranger: Caller,
+    make_caller: MakeCaller,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine, clock = Scripted(), Clock()
+    recommender = Recommender(database, engine, HOUR, Budget(daily_calls=2))
+    people = [person, await make_caller(person), await make_caller(person), stranger]
+    for each in people[1:]:
+        await store_days(database, each, NOW, [DAY])
+
+    batches = [await recommender.recommend(each, clock()) for each in people]
+    clock.advance(hours=1)
+    later = await recommender.recommend(people[2], clock())
+    clock.now = NOW.replace(day=23, hour=0, minute=0)
+    tomorrow = await recommender.recommend(people[2], clock())
+
+    assert [batch.engine for batch in batches] == ["scripted", "scripted", "rules", "scripted"]
+    # There is nothing to be tried again soon: it is kept for the whole hour.
+    assert batches[2].expires_at == NOW + timedelta(hours=1)
+    assert (later.engine, tomorrow.engine) == ("rules", "scripted")
+    assert await runs_of(admin, people[2]) == [
+        ("missed", "over_budget", "rules"),
+        ("missed", "over_budget", "rules"),
+        ("missed", "made", "scripted"),
+    ]
+    assert await used(admin, person) == [(2, 2_000), (1, 1_000)]
+    assert len(engine.asked) == 4
+    said = "no advice from scripted: over_budget: the tenant has used up its budget of the day"
+    assert [record.getMessage() for record in caplog.records] == [said] * 2
+
+
+async def test_a_tenants_own_budget_wins_over_the_settings(
+    database: Database, admin: Connection, person: Caller, make_caller: MakeCaller
+) -> None:
+    other = await make_caller(person)
+    await store_days(database, other, NOW, [DAY])
+    recommender = Recommender(database, Scripted(), HOUR, Budget(daily_calls=1))
+
+    for calls, whose, engine in ((0, person, "rules"), (1, other, "scripted")):
+        await admin.execute("update app.tenants set daily_calls = $2 where tenant_id = $1", person.tenant_id, calls)
+        assert (await recommender.recommend(whose, NOW)).engine == engine
+
+
+async def test_of_runs_at_once_no_more_begin_than_the_days_tokens_can_pay(
+    database: Database, admin: Connection, person: Caller, make_caller: MakeCaller
+) -> None:
+    people = [person, *[await make_caller(person) for _ in range(9)]]
+    for each in people[1:]:
+        await store_days(database, each, NOW, [DAY])
+    engine = Scripted()
+    engine.released.clear()
+    # Each may take 4,000, and takes 1,000 in the end.
+    recommender = Recommender(database, engine, HOUR, Budget(daily_tokens=11_999))
+    waiting = [asyncio.create_task(recommender.recommend(each, NOW)) for each in people]
+    async with asyncio.timeout(10):
+        while sum(task.done() for task in waiting) < 8:  # noqa: ASYNC110 - bounded by the time-out above
+            await asyncio.sleep(0.01)
+    set_aside = await used(admin, person)
+    engine.released.set()
+    batches = await asyncio.gather(*waiting)
+
+    assert set_aside == [(2, 8_000)]
+    assert sorted(batch.engine for batch in batches) == ["rules"] * 8 + ["scripted"] * 2
+    assert await used(admin, person) == [(2, 2_000)]
+    assert len(engine.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "usage", "counted"),
+    [
+        ("rejected", Usage(calls=1), (1, 0)),
+        ("circuit_open", Usage(), (0, 0)),
+        ("invalid", Usage(calls=1, tokens_in=700, tokens_out=20), (1, 720)),
+        # Whether what was cut short is billed, nobody can tell: the worst is assumed.
+        ("timed_out", Usage(calls=3), (3, 4_000)),
+    ],
+)
+async def test_a_run_that_fails_counts_for_what_it_took(  # noqa: PLR0913, PLR0917 - fixtures
+    outcome: str, usage: Usage, counted: tuple[int, int], database: Database, admin: Connection, person: Caller
+) -> None:
+    await Recommender(database, Scripted(error=failing(outcome, usage)), HOUR).recommend(person, NOW)
+
+    assert await used(admin, person) == [counted]
+    assert await runs_of(admin, person) == [("missed", outcome, "rules")]
+
+
+async def test_refreshes_without_ai_do_not_count(database: Database, admin: Connection, person: Caller) -> None:
+    engine, clock = Scripted(error=failing("circuit_open", Usage())), Clock()
+    recommender = Recommender(database, engine, HOUR)
+
+    for _ in range(5):
+        clock.advance(minutes=1)
+        assert (await recommender.refresh(person, clock())).engine == "rules"
+
+    assert [outcome for _, outcome, _ in await runs_of(admin, person)] == ["circuit_open"] * 5
