@@ -20,6 +20,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import day
+
 CONNECTIONS = 32
 ROUNDS = 5
 SECONDS = 2.0
@@ -113,6 +115,7 @@ def main() -> None:
             f"{medians['p99']:.1f}",
         )
     Console().print(table)
+    day.main()
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
 
