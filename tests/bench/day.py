@@ -190,11 +190,14 @@ async def of_stampedes(databases: Sequence[Database], people: Sequence[Caller]) 
         for _ in range(ROUNDS):
             engine = Counting()
             recommenders = [Recommender(database, engine, keeping) for database in databases]
-            await stampede(recommenders, crowd, 1, now)  # all have theirs, of this instant
+            await stampede(recommenders, crowd, 1, now)
+            await until_renewed(recommenders[0], crowd, now)  # all have theirs, of this instant
             now += timedelta(hours=1)
             engine.calls, engine.takes = 0, TAKES
             waited = await stampede(recommenders, crowd, times, now)
             await until_renewed(recommenders[0], crowd, now)
+            for recommender in recommenders:
+                await recommender.close()
             now += timedelta(hours=1)
             half, most, longest = statistics.median(waited), statistics.quantiles(waited, n=100)[98], max(waited)
             rounds.append((engine.calls, half, most, longest))
