@@ -29,8 +29,8 @@ Reason = Literal["missed", "renewed", "refreshed"]
 MOST_REFRESHES = 3
 REFRESHES_WITHIN = dt.timedelta(days=1)
 
-# What may have been worked on, and billed, though no bill has come.
-MAY_BE_BILLED = {"timed_out", "unreachable", "abandoned", "invalid", "failed"}
+# What an API turned away or failed at, it does not bill. All else it may, though no bill has come.
+NOT_BILLED = {"rejected", "rate_limited", "server_error", "circuit_open", "over_budget"}
 
 MILLION = 1_000_000
 
@@ -142,6 +142,6 @@ async def end_run(transaction: Transaction, run: Run, made: Making, given: str |
 def _used(made: Making, most: int) -> int:
     """The tokens that a run has to be taken to have used."""
     known = made.usage.tokens_in + made.usage.tokens_out
-    # Whether an API that was cut short bills what it had begun, nobody can tell from here.
-    unsure = made.usage.calls > 0 and known == 0 and made.outcome in MAY_BE_BILLED
+    # Whether an API that was cut short, or says nothing of tokens, bills them all the same, nobody can tell from here.
+    unsure = made.usage.calls > 0 and known == 0 and made.outcome not in NOT_BILLED
     return most if unsure else known

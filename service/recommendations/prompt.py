@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from service.patterns.analysis import METRICS, Averages, DayName, Metric, Pattern, Score, Trends, average
+from service.patterns.analysis import Averages, DayName, Metric, Pattern, Score, Trends
 from service.recommendations.advice import DataPoint, History, Topic, figures
+from service.recommendations.findings import weakest
 
 COUNT: Final = 5
 # Only the newest days are sent: no more fit into a week's advice, and what a question can cost stays bounded.
@@ -92,11 +93,6 @@ def message(pattern: Pattern, history: History) -> str:
             topics=Topics(history.avoided, history.helped, history.ignored),
         )
     ).decode()
-
-
-def weakest(pattern: Pattern) -> Metric:
-    """Name the metric with the lowest average; of equal ones the first."""
-    return min(METRICS, key=lambda metric: average(pattern.patterns, metric))
 
 
 def schema() -> dict[str, object]:

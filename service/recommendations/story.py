@@ -131,10 +131,10 @@ class Recommender:
             log.warning("recommendations not renewed: %r", error)
 
     async def _story(self, caller: Caller, now: dt.datetime, reason: Reason) -> Batch:
+        # A refresh is for a later batch than this. Looked for first of all: of two at once, one may be done by and by.
+        before = await self._find_kept(caller, now) if reason == "refreshed" else None
         pattern = await find_pattern(self._database, caller, now, WINDOW_DAYS)
         history = await find_history(self._database, caller, now)
-        # A refresh is for another batch than this.
-        before = await self._find_kept(caller, now) if reason == "refreshed" else None
         while True:
             begun = await self._begin(caller, now, reason, pattern, before)
             if isinstance(begun, Batch):
@@ -143,7 +143,7 @@ class Recommender:
                 return await self._run(caller, now, begun, pattern, history)
             await self._wait(caller)
             kept = await self._find_kept(caller, now)
-            if _wanted(kept, before):
+            if _wanted(kept, before, now):
                 return kept
 
     async def _begin(
@@ -161,7 +161,7 @@ class Recommender:
                     return None
                 # Looked for once more, now that nobody else can be making it.
                 kept = await find_kept(transaction.fetch, now, self._keeping)
-                if _wanted(kept, before):
+                if _wanted(kept, before, now):
                     raise Undo
                 if reason == "refreshed":
                     await require_refresh_left(transaction, run)
@@ -286,6 +286,8 @@ def _without_ai(pattern: Pattern, history: History, now: dt.datetime) -> Batch:
     return make_batch("rules" if advice else "general", advice or GENERAL_ADVICE, pattern, now, now)
 
 
-def _wanted(kept: Batch | None, before: Batch | None) -> TypeGuard[Batch]:
-    """Say whether a batch is fresh, and another than the one there was before."""
-    return kept is not None and not kept.stale and (before is None or kept.generated_at != before.generated_at)
+def _wanted(kept: Batch | None, before: Batch | None, now: dt.datetime) -> TypeGuard[Batch]:
+    """Say whether a batch is fresh, and a later one than there was before, or of the very instant of the request."""
+    if kept is None or kept.stale:
+        return False
+    return before is None or kept.generated_at > before.generated_at or kept.generated_at == now

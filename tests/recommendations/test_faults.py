@@ -186,7 +186,7 @@ def bill(result: Result) -> tuple[object, ...]:
 
 def tokens_counted(result: Result) -> int:
     """Give what the budget is to count: the worst, where nobody can tell what was billed."""
-    unsure = result.tokens == UNBILLED and result.outcome in {"timed_out", "unreachable", "invalid"}
+    unsure = result.tokens == UNBILLED and result.outcome in {"made", "timed_out", "unreachable", "invalid"}
     engine = OpenAI(api_key=KEY, base_url=None, model=MODEL, timeout=LIMIT)
     return engine.most_tokens if unsure else sum(result.tokens)
 

@@ -321,6 +321,7 @@ async def test_of_runs_at_once_no_more_begin_than_the_days_tokens_can_pay(
         ("invalid", Usage(calls=1, tokens_in=700, tokens_out=20), (1, 720)),
         # Whether what was cut short is billed, nobody can tell: the worst is assumed.
         ("timed_out", Usage(calls=3), (3, 4_000)),
+        ("refused", Usage(calls=1), (1, 4_000)),
     ],
 )
 async def test_a_run_that_fails_counts_for_what_it_took(  # noqa: PLR0913, PLR0917 - fixtures
