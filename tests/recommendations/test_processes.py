@@ -21,10 +21,10 @@ from tests.openai_server import Server
 from tests.recommendations.scripted import runs_of
 
 PATH = "/api/insights/recommendations"
-LIMIT = 2.0  # seconds
+LIMIT = 4.0  # seconds
 LEASE = LIMIT + 1.0
 # A transaction in which nobody has done anything for so long is one that is held while waiting. Seconds.
-HELD = 0.1
+HELD = 0.5
 
 Two = tuple[Running, Running]
 Ask = Callable[[Running, Caller], Coroutine[None, None, httpx.Response]]

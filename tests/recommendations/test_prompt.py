@@ -7,8 +7,8 @@ import pytest
 
 from service.patterns.analysis import Day, Pattern, analyse
 from service.recommendations.advice import TOPICS, DataPoint, History, Standing, Topic, figures
-from service.recommendations.openai import OpenAI
 from service.recommendations.findings import weakest
+from service.recommendations.openai import OpenAI
 from service.recommendations.prompt import LARGEST_MESSAGE, PROMPT, SCHEMA, Answer, message
 from service.settings import Secret
 
