@@ -302,3 +302,91 @@ def test_what_is_signed_is_verified(role: Any) -> None:
 def test_a_token_that_would_not_be_accepted_is_not_signed(life: timedelta) -> None:
     with pytest.raises(ValueError, match="a token lives from 1 second to 24 hours"):
         TOKENS.sign(Caller(TENANT, PERSON), NOW, life)
+
+
+def count_checks(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each token that is checked from the ground up."""
+    checked: list[str] = []
+    check = tokens._check
+
+    def counting(token: str, now: datetime) -> Any:
+        checked.append(token)
+        return check(token, now)
+
+    monkeypatch.setattr(tokens, "_check", counting)
+    return checked
+
+
+def test_a_token_again_is_looked_up_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(SECRET)
+    checked = count_checks(tokens, monkeypatch)
+    token = sign(CLAIMS)
+
+    first = tokens.verify(token, NOW)
+    again = tokens.verify(token, NOW + timedelta(seconds=3_599.999))
+    said = refusal(token, tokens, NOW + timedelta(seconds=3_600))
+
+    assert first == again == Caller(TENANT, PERSON)
+    assert said == "The token has expired"
+    assert checked == [token, token]
+
+
+def test_what_is_remembered_is_checked_again_where_the_clock_goes_back() -> None:
+    tokens = Tokens(SECRET)
+    token = sign(CLAIMS | {"nbf": AT - 60})
+    tokens.verify(token, NOW)
+
+    assert refusal(token, tokens, NOW - timedelta(seconds=61)) == "The token is not valid yet"
+    assert refusal(token, tokens, NOW - timedelta(hours=24)) == "The token lives longer than is allowed"
+
+
+def test_a_token_that_was_refused_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(SECRET)
+    checked = count_checks(tokens, monkeypatch)
+    altered = sign(CLAIMS)[:-2] + "AA"
+
+    for _ in range(2):
+        assert refusal(altered, tokens) == refusal(altered)
+    assert refusal(sign(CLAIMS | {"exp": AT - 1}), tokens) == "The token has expired"
+
+    assert len(checked) == 3
+    assert tokens._verified == {}
+
+
+def test_one_that_differs_in_a_letter_is_another() -> None:
+    tokens = Tokens(SECRET)
+    token = sign(CLAIMS)
+    tokens.verify(token, NOW)
+
+    for place in range(0, len(token), 7):
+        other = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+        with pytest.raises(InvalidToken):
+            tokens.verify(other, NOW)
+
+
+def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.identity.tokens.MOST_REMEMBERED", 3)
+    tokens = Tokens(SECRET)
+    checked = count_checks(tokens, monkeypatch)
+    given = [sign(CLAIMS | {"iat": AT - number}) for number in range(5)]
+
+    for token in [*given, given[4], given[3], given[0]]:
+        assert tokens.verify(token, NOW) == Caller(TENANT, PERSON)
+
+    assert checked == [*given, given[0]]
+    assert len(tokens._verified) == 3
+
+
+def test_looking_up_takes_a_twentieth_of_checking() -> None:
+    tokens = Tokens(SECRET)
+    given = [sign(CLAIMS | {"iat": AT - number}) for number in range(300)]
+
+    def took() -> float:
+        began = time.perf_counter()
+        for token in given:
+            tokens.verify(token, NOW)
+        return time.perf_counter() - began
+
+    first, again = took(), min(took() for _ in range(20))
+
+    assert again < first / 20
