@@ -14,7 +14,8 @@ import rich_click as click
 from service import migrating, psql, serving
 from service.administrator import Administrator, AdministratorError, Person
 from service.commands.options import in_folder
-from service.commands.people import analyst, demo, sign, tenant, token, user
+from service.commands.demo import demo
+from service.commands.people import analyst, sign, tenant, token, user
 from service.commands.schema import doctor, migrate, seal
 from service.embedded import EmbeddedError
 from service.installation import Installation, embedded_installation, installation, keep_seal_key, production

@@ -18,7 +18,19 @@ FOLDER = PACKAGE / "sql" if (PACKAGE / "sql").is_dir() else PACKAGE.parent / "sq
 PARAMETER = re.compile(r"--[^\n]*|:'([a-z_]+)'")
 CALLERS_OWN = ("tenant_id", "user_id")
 ENTER_TRANSACTION = "select app.enter($1, $2, $3)"
-ENTER = "select q.* from app.enter($1, $2, $3) as caller, lateral (\n{query}\n) as q"
+# What app.enter does, without the call, which took longer than all the rest of entering. The query takes the tenant and
+# the person from what the settings have become, so it cannot run before they are set.
+ENTER = """\
+select q.*
+from (
+    select
+        pg_catalog.set_config('app.tenant_id', $1::uuid::text, true)::uuid as tenant_id,
+        case when pg_catalog.set_config('app.seal', $3::text, true) <> '' then $2::uuid end as user_id
+    offset 0
+) as caller,
+lateral (
+{query}
+) as q"""
 
 
 class Query(Struct, frozen=True):
@@ -87,6 +99,7 @@ SAVE_BUDGET = load("tenants/save_budget")
 SAVE_USER = load("users/save_user")
 FIND_USER = load("users/find_user")
 SAVE_CALLER = load("users/save_caller")
+LIST_PEOPLE = load("users/list_people")
 SAVE_SEAL_KEY = load("seal/save_seal_key")
 DELETE_OLD_SEAL_KEYS = load("seal/delete_old_seal_keys")
 SAVE_PIN = load("analysts/save_pin")
@@ -94,6 +107,8 @@ DELETE_PIN = load("analysts/delete_pin")
 LIST_ANALYSTS = load("analysts/list_analysts")
 SAVE_DEMO_USERS = load("demo/save_demo_users")
 SAVE_DEMO_DAYS = load("demo/save_demo_days")
+LIST_DEMO_WEEKS = load("demo/list_demo_weeks")
+SAVE_DEMO_RECOMMENDATIONS = load("demo/save_demo_recommendations")
 FIND_CONTEXT = load("seal/find_context")
 LIST_ROLE_DANGERS = load("wall/list_role_dangers")
 FIND_EXAMINER = load("wall/find_examiner")

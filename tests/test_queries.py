@@ -149,6 +149,9 @@ VALUES = {
     "name": "It's new",
     "email": "P3@T7.test",
     "emails": "{p3@t7.test,new@t7.test}",
+    "user_ids": f"{{{USER},{USER}}}",
+    "positions": "{1,2}",
+    "based_ons": "{7,7}",
     "role": "member",
     "roles": "{member,admin}",
     "timezone": "Europe/Berlin",
@@ -163,9 +166,9 @@ OWN_VALUES = {
     "users/save_user": {"email": "new@t7.test"},
     "analysts/save_pin": {"login": "a new one"},
 }
-# Nobody is making USER's recommendations, or save_run would get no lease: what these two find, tests/recommendations
-# shows.
-FIND_NOTHING = {"recommendations/find_running", "recommendations/save_lost_runs"}
+# Nobody is making USER's recommendations, or save_run would get no lease; and USER has some, so that the demo makes none.
+# What these find, the tests of their subjects show.
+FIND_NOTHING = {"recommendations/find_running", "recommendations/save_lost_runs", "demo/list_demo_weeks"}
 
 # What only the owner reads, and what is the same for all tenants: no row of a tenant's own.
 NO_TENANTS_OWN = {"tenants", "pins", "seal_keys"}
@@ -551,5 +554,5 @@ def test_nothing_of_a_file_is_left_unnumbered(name: str) -> None:
 
     for text in (query.plain, query.entered):
         assert ":'" not in re.sub(r"--[^\n]*", "", text)
-    assert query.entered.startswith("select q.* from app.enter($1, $2, $3) as caller, lateral (")
+    assert query.entered.startswith(queries.ENTER.partition("{query}")[0])
     assert not {"tenant_id", "user_id"} & set(query.entered_parameters)

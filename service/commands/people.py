@@ -1,4 +1,4 @@
-"""`daymark tenant`, `user`, `analyst`, `token` and `demo`: who there is."""
+"""`daymark tenant`, `user`, `analyst` and `token`: who there is."""
 
 import asyncio
 import re
@@ -6,15 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import rich_click as click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from service import migrating
-from service.administrator import Administrator, AdministratorError, Person
+from service.administrator import Administrator, AdministratorError
 from service.analysts import add_analyst, drop_analyst, list_analysts
 from service.commands.options import Duration, administer, in_folder
 from service.identity.tokens import Tokens
-from service.installation import Installation, installation, keep_seal_key
+from service.installation import Installation, installation
 from service.runtime import utc_now
 
 
@@ -45,14 +42,20 @@ class Limit(click.ParamType[str]):
         """Give the text as the administrator takes it."""
         text = str(value)
         if text not in {"", "default"} and not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
-            self.fail(f"expected a whole number or 'default', not {text!r}", param, ctx)
+            self.fail(f"expected a whole number of up to 15 digits or 'default', not {text!r}", param, ctx)
         return text
 
 
 @tenant.command("budget")
 @click.argument("tenant_name", metavar="TENANT")
-@click.option("--calls", type=Limit(), default="", help="Calls a day.")
-@click.option("--tokens", type=Limit(), default="", help="Tokens a day, in and out.")
+@click.option("--calls", type=Limit(), metavar="N|default", default="", help="Calls a day.")
+@click.option(
+    "--tokens",
+    type=Limit(),
+    metavar="N|default",
+    default="",
+    help="Tokens a day, in and out; one run sets some 16,000 aside.",
+)
 @in_folder
 def tenant_budget(tenant_name: str, calls: str, tokens: str, data: Path) -> None:
     """Set what TENANT (its slug or id) may use of AI in a day (UTC), and print what holds.
@@ -153,31 +156,3 @@ async def sign(found: Installation, tenant: str, email: str, life: timedelta) ->
         return tokens.sign(caller, utc_now(), life)
     except ValueError as error:
         raise AdministratorError(str(error)) from error
-
-
-@click.command()
-@click.option("--tenants", type=click.IntRange(1, 100_000), default=10, show_default=True)
-@click.option("--users", type=click.IntRange(1, 100_000), default=10, show_default=True, help="In each tenant.")
-@click.option("--days", type=click.IntRange(1, 3_650), default=30, show_default=True, help="Of each user.")
-@in_folder
-def demo(tenants: int, users: int, days: int, data: Path) -> None:
-    """Load made-up tenants (demo-1, demo-2 …), for trials and benchmarks; run again, it adds what is missing."""
-    with installation(data, "daymark demo") as found:
-        if found.embedded:
-            migrating.up(found.admin_url)
-            asyncio.run(keep_seal_key(found))
-        saved = asyncio.run(_fill(found, tenants, users, days))
-    click.echo(f"{saved} days of {tenants * users} users in {tenants} tenants saved")
-
-
-async def _fill(found: Installation, tenants: int, users: int, days: int) -> int:
-    columns = (TextColumn("tenants"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # A tenant of any size is one statement, which may take longer than a request may.
-    async with Administrator.connect(found.admin_url, command_timeout=None) as administrator:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            saved = 0
-            for number in progress.track(range(1, tenants + 1)):
-                slug = f"demo-{number}"
-                people = [Person(f"person-{each}@{slug}.test") for each in range(1, users + 1)]
-                saved += await administrator.fill_tenant(slug, people, days, utc_now())
-    return saved

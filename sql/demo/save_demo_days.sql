@@ -11,24 +11,38 @@
 -- The figures look like a person's: a level of one's own, a slow wave, and a little noise. They are worked out from
 -- the user's address and the day, so the same person has the same days on every machine.
 
-with made_up as (
+with people as (
+    select
+        tenant_id,
+        user_id,
+        email,
+        hashtext(email) as self,
+        (:'now'::timestamptz at time zone timezone)::date as today
+    from app.users
+    where tenant_id = :'tenant_id'::uuid
+      and lower(email) = any(:'emails'::text[])
+),
+
+made_up as (
     select
         person.tenant_id,
         person.user_id,
-        (:'now'::timestamptz at time zone person.timezone)::date - back as date,
-        hashtext(person.email) as self,
+        person.today - back as date,
+        person.self,
         hashtext(person.email || back) as noise,
-        back,
-        (
-            select max(recorded.date)
-            from app.pattern_data as recorded
-            where recorded.tenant_id = person.tenant_id
-              and recorded.user_id = person.user_id
-        ) as newest
-    from app.users as person
-    cross join generate_series(0, :'days'::integer - 1) as back
-    where person.tenant_id = :'tenant_id'::uuid
-      and lower(person.email) = any(:'emails'::text[])
+        back
+    from people as person
+    -- Looked for in the window alone, so that the partitions of all other months are left alone.
+    cross join lateral (
+        select max(recorded.date) as date
+        from app.pattern_data as recorded
+        where recorded.tenant_id = person.tenant_id
+          and recorded.user_id = person.user_id
+          and recorded.date > person.today - :'days'::integer
+          and recorded.date <= person.today
+    ) as newest
+    -- least() leaves out a null: of a person without days all of them are new.
+    cross join lateral generate_series(0, least(:'days'::integer, person.today - newest.date) - 1) as back
 ),
 
 saved as (
@@ -42,8 +56,8 @@ saved as (
         round(70 + self % 8 + 10 * sin((back + self % 3) / 5.0) + noise / 64 % 7),
         :'now'::timestamptz
     from made_up
-    where newest is null
-       or date > newest
+    -- A day at a time, as in life: a person's days lie on as many pages, and to read them costs what it costs there.
+    order by date, user_id
     returning 1
 )
 

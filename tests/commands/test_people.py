@@ -76,9 +76,9 @@ def test_a_tenants_budget_is_set_kept_and_given_back(tmp_path: Path, postgres: S
     ("arguments", "status", "said"),
     [
         (("nowhere",), 1, "daymark: there is no tenant 'nowhere'"),
-        (("acme", "--calls", "-1"), 2, "expected a whole number or 'default', not '-1'"),
-        (("acme", "--calls", "many"), 2, "expected a whole number or 'default', not 'many'"),
-        (("acme", "--tokens", "9" * 16), 2, "expected a whole number or 'default'"),
+        (("acme", "--calls", "-1"), 2, "expected a whole number of up to 15 digits or 'default', not '-1'"),
+        (("acme", "--calls", "many"), 2, "expected a whole number of up to 15 digits or 'default', not 'many'"),
+        (("acme", "--tokens", "9" * 16), 2, "expected a whole number of up to 15 digits or 'default'"),
     ],
 )
 def test_a_wrong_budget_is_said_in_a_line(
