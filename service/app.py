@@ -23,6 +23,7 @@ from service import health, logs
 from service.bodies import BodyRequest
 from service.database import Database
 from service.errors import NotFound, as_problem_details
+from service.express import Express
 from service.front import Front
 from service.guards import require_file_name
 from service.identity.tokens import Tokens
@@ -122,7 +123,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
-    return Front(app)
+    return Front(app, Express(app))
 
 
 def open_openai(settings: Settings) -> OpenAI | None:

@@ -8,9 +8,10 @@ outlives them, so a connection goes back to the pool as it came.
 import asyncio
 import datetime as dt
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import asyncpg
 import msgspec
@@ -33,6 +34,9 @@ COMMAND_TIMEOUT = 5.0
 
 # How long a seal holds: longer than any transaction of ours may take, and the clocks of two machines may differ.
 SEAL_LIFE = dt.timedelta(seconds=45)
+# Seconds for which a seal is used again, for the same person on the same connection: much less than it holds.
+SEAL_USE = 10.0
+MOST_SEALS = 4_096  # 3 MB
 
 # The server's own limits, should this process be gone before it can cancel what it started; and no name is ever
 # looked up outside the schema that the query itself names. Every query reads a few rows off an index that has them in
@@ -80,6 +84,13 @@ LEFT_BEHIND = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSQLStatementNa
 CONSTRAINTS: dict[str | None, type[Problem]] = {"users_tenant_fkey": UnknownTenant}
 
 
+class _Sealed(NamedTuple):
+    """A seal, and until when it is used again, in seconds of the clock that only grows."""
+
+    seal: str
+    until: float
+
+
 class Transaction:
     """Statements of one caller that hold or fall together; see Database.transaction."""
 
@@ -93,6 +104,10 @@ class Transaction:
         arguments = _arguments(query.plain_parameters, values | own)
         return await self._connection.fetch(query.plain, *arguments)
 
+    async def wait_for_locks(self, milliseconds: int) -> None:
+        """Have the rest of the transaction raise LockNotAvailableError rather than wait longer for others' rows."""
+        await self._connection.execute(f"set local lock_timeout = {milliseconds:d}")
+
 
 class Database:
     """A pool of connections and its two doors.
@@ -105,6 +120,8 @@ class Database:
         self._seal = seal
         # asyncpg wakes those who wait for a connection unfairly, which shows in the tail; a semaphore does not.
         self._slots = asyncio.Semaphore(size)
+        # Making a seal takes longer than all else that this process does to enter.
+        self._sealed: dict[tuple[int, Caller], _Sealed] = {}
 
     @classmethod
     async def open(cls, url: str, size: int, seal: Seal) -> Self:
@@ -136,8 +153,8 @@ class Database:
     async def read(self, caller: Caller, query: Query, **values: object) -> list[Record]:
         """Run one reading statement as `caller`, in one round trip, and give its rows.
 
-        The tenant enters in the statement itself: the query can only run after `app.enter` has, since it takes the
-        tenant from its result. Were that order ever otherwise, the policies would find no tenant and refuse.
+        The tenant enters in the statement itself: the query can only run after the settings are made, since it takes
+        the tenant from them. Were that order ever otherwise, the policies would find no tenant and refuse.
 
         Raises Unavailable where the database is away.
         """
@@ -171,9 +188,16 @@ class Database:
                 raise
 
     def _entering(self, caller: Caller, connection: PooledConnection) -> tuple[object, ...]:
-        """Give the arguments of app.enter."""
-        seal = self._seal.sign(caller, connection.get_server_pid(), dt.datetime.now(dt.UTC) + SEAL_LIFE)
-        return caller.tenant_id, caller.user_id, seal
+        """Give the tenant, the person and the seal, as a statement takes them to enter."""
+        backend, now = connection.get_server_pid(), time.monotonic()
+        sealed = self._sealed.get((backend, caller))
+        if sealed is None or sealed.until <= now:
+            if len(self._sealed) >= MOST_SEALS:
+                self._sealed.clear()
+            seal = self._seal.sign(caller, backend, dt.datetime.now(dt.UTC) + SEAL_LIFE)
+            sealed = _Sealed(seal, now + SEAL_USE)
+            self._sealed[backend, caller] = sealed
+        return caller.tenant_id, caller.user_id, sealed.seal
 
     async def ping(self) -> None:
         """Raise Unavailable unless Postgres answers. Reads no table, and so needs no tenant."""

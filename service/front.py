@@ -13,7 +13,7 @@ import structlog
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
-from litestar.types import Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("service.requests")
 
@@ -27,8 +27,8 @@ NO_HOST = (
 class Front:
     """Gives each request an id (the caller's own, if it brings a plain one), answers HEAD as GET, and logs a line."""
 
-    def __init__(self, app: Litestar) -> None:
-        self.app = app
+    def __init__(self, app: Litestar, inner: ASGIApp) -> None:
+        self.app = inner
         # Litestar's own OPTIONS knows only the methods of the first handler of its path.
         self.allowed = {
             route.path_format: _with_head(route.methods) for route in app.routes if isinstance(route, HTTPRoute)

@@ -23,6 +23,9 @@ DEFAULT_MODEL = "gpt-4o-mini"
 SHORTEST_SECRET = 32  # bytes: RFC 7518, 3.2 asks HS256 for a key no shorter than its hash
 LONGEST_MODEL = 200  # as the ledger's column
 DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+WHOLE = re.compile(r"[0-9]{1,20}")
+# A host or an IPv6 address, a port, a path: no name, password, query or fragment.
+API_URL = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#\\]*)?", re.IGNORECASE)
 LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -186,7 +189,7 @@ def _secret(text: str) -> Secret:
 def _number(least: int, most: int, unit: str) -> Callable[[str], int]:
     def parse(text: str) -> int:
         expected = f"a whole number of {unit} from {least} to {most}, not {text!r}"
-        if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
+        if not WHOLE.fullmatch(text) or not least <= int(text) <= most:
             raise ValueError(expected)
         return int(text)
 
@@ -204,10 +207,14 @@ def _decimal(least: str, most: str, unit: str) -> Callable[[str], Decimal]:
 
 
 def _api_url(text: str) -> str:
-    parts = urlsplit(text)
     # What is wrong is not repeated here either.
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or parts.query:
-        raise ValueError("http://host/v1 or https://host/v1, with no name or password in it")
+    expected = "http://host/v1 or https://host/v1, with no name or password in it"
+    try:
+        sound = urlsplit(text).port != 0  # raises for one that is too high, and for an IPv6 address that is none
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if not sound or not text.isprintable() or not API_URL.fullmatch(text):
+        raise ValueError(expected)
     return text
 
 

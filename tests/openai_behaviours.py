@@ -174,6 +174,14 @@ async def chunked(exchange: Exchange, argument: str) -> bool:
     return True
 
 
+async def twice(exchange: Exchange, _: str) -> bool:
+    """Send a sound answer two times at once."""
+    body = exchange.sound()
+    head = f"HTTP/1.1 200 As Told\r\n{JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+    await exchange.write(2 * (head.encode() + body))
+    return True
+
+
 async def redirect(exchange: Exchange, argument: str) -> bool:
     """Send on to a place on this server, under another name: as another would see it, with or without the key."""
     location = f"Location: http://localhost:{exchange.server.port}/elsewhere"
@@ -213,6 +221,7 @@ ODDITIES: dict[str, Callable[[Exchange, str], Awaitable[bool]]] = {
     "huge": huge,
     "compressed": compressed,
     "chunked": chunked,
+    "twice": twice,
     "redirect": redirect,
     "informational": informational,
     "headers": headers,

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ import pytest
 
 from service import embedded
 from service.caller import Caller
-from service.database import COMMAND_TIMEOUT, SERVER_SETTINGS, Connection, Database, Transaction
+from service.database import COMMAND_TIMEOUT, SEAL_USE, SERVER_SETTINGS, Connection, Database, Transaction
 from service.errors import NotFound, Unavailable, UnknownTenant
 from service.patterns.analysis import Day
 from service.patterns.story import delete_day, find_pattern, store_days
@@ -665,3 +665,38 @@ async def test_a_connection_on_which_something_was_left_is_used_once_and_no_more
         assert await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW) == []
     finally:
         await database.close()
+
+
+async def test_a_seal_is_used_again_for_seconds_by_its_own_person_on_its_own_connection(
+    service_url: str, caller: Caller, stranger: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed: list[tuple[Caller, int]] = []
+
+    class Counting(Seal):
+        def sign(self, caller: Caller, backend: int, expires: datetime) -> str:
+            sealed.append((caller, backend))
+            return super().sign(caller, backend, expires)
+
+    opened = await Database.open(service_url, 1, Counting(SEAL_KEY))
+    for _ in range(3):
+        for who in (caller, stranger):
+            [row] = await opened.read(who, PID)
+    at_once = list(sealed)
+    moment = time.monotonic() + SEAL_USE
+    monkeypatch.setattr("service.database.time.monotonic", lambda: moment)
+    await opened.read(caller, PID)
+    await opened.close()
+
+    assert at_once == [(caller, row["pid"]), (stranger, row["pid"])]
+    assert sealed == [*at_once, (caller, row["pid"])]
+
+
+async def test_no_more_seals_are_remembered_than_there_is_room_for(
+    service_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.database.MOST_SEALS", 3)
+    opened = await Database.open(service_url, 1, Seal(SEAL_KEY))
+    for _ in range(10):
+        await opened.read(Caller(uuid4(), uuid4()), PID)
+        assert len(opened._sealed) <= 3
+    await opened.close()

@@ -198,13 +198,14 @@ class Slow:
     name = "slow"
     model = None
     prompt_version = None
+    most_calls = 0
     most_tokens = 0
 
     def __init__(self) -> None:
         self.waiting = 0
         self.told = asyncio.Event()
 
-    async def advise(self, pattern: Pattern, _: History) -> Advised:
+    async def advise(self, pattern: Pattern, _: History, __: int | None = None) -> Advised:
         assert pattern.patterns
         self.waiting += 1
         await self.told.wait()

@@ -139,7 +139,30 @@ def test_a_url_may_be_any_that_libpq_takes(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["api.example", "ftp://api.example/v1", "https://", "https://me:geheim@api.example/v1", "https://a/v1?key=geheim"],
+    [
+        "api.example",
+        "ftp://api.example/v1",
+        "https://",
+        "https:///v1",
+        "https://me:geheim@api.example/v1",
+        "https://@api.example/v1",
+        "https://a/v1?key=geheim",
+        "https://a/v1?",
+        "https://a/v1#geheim",
+        "https://a:geheim/v1",
+        "https://a:99999/v1",
+        "https://a:0/v1",
+        "https://ge heim/v1",
+        "https://a/ge heim",
+        "https://a/\x01geheim",
+        "https://a/\u202egeheim",
+        "https://a\\geheim/v1",
+        "https://ge%68eim/v1",
+        "https://[::1",
+        "https://[::1]geheim/v1",
+        "https://[:::1]/v1",
+        f"https://a:{'9' * 5000}/v1",
+    ],
 )
 def test_an_api_that_is_no_url_is_named_and_what_is_in_it_is_not(url: str) -> None:
     with pytest.raises(SettingsError) as raised:
@@ -147,6 +170,26 @@ def test_an_api_that_is_no_url_is_named_and_what_is_in_it_is_not(url: str) -> No
     assert str(raised.value) == (
         "OPENAI_BASE_URL: expected http://host/v1 or https://host/v1, with no name or password in it"
     )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost",
+        "HTTPS://api.example:8443/",
+        "http://[::1]:11434/v1",
+        "https://müller.example/openai/v1/",
+        "http://model_server:80/a%20b;c=d/~v1",
+    ],
+)
+def test_an_api_may_be_at_any_address_of_http(url: str) -> None:
+    assert read({"OPENAI_BASE_URL": url}).openai_base_url == url
+
+
+@pytest.mark.parametrize("name", ["DAYMARK_DAILY_CALLS", "DAYMARK_OPENAI_INPUT_PRICE"])
+def test_a_number_without_end_is_one_that_is_too_high(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name}: expected .* from 0 to 10+, not '9+'$"):
+        read({name: "9" * 5_000})
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:

@@ -460,6 +460,7 @@ CREATE UNIQUE INDEX recommendation_runs_running ON app.recommendation_runs USING
 CREATE INDEX recommendation_runs_started ON app.recommendation_runs USING btree (tenant_id, started_at);
 CREATE UNIQUE INDEX tenants_slug_key ON app.tenants USING btree (lower(slug));
 ALTER INDEX app.tenants_slug_key ALTER COLUMN 1 SET STATISTICS 0;
+CREATE INDEX user_recommendations_judged ON app.user_recommendations USING btree (tenant_id, user_id, judged_at) WHERE (judged_at IS NOT NULL);
 CREATE UNIQUE INDEX user_recommendations_newest ON app.user_recommendations USING btree (tenant_id, user_id, generated_at DESC, "position");
 CREATE UNIQUE INDEX users_email_key ON app.users USING btree (tenant_id, lower(email));
 ALTER INDEX app.users_email_key ALTER COLUMN 2 SET STATISTICS 0;

@@ -1,5 +1,6 @@
 """The Authorization header (RFC 6750): from a request to its Caller."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,11 @@ def identify(connection: Connection, tokens: Tokens, now: datetime) -> Caller:
 
     Raises Unauthenticated where it carries none, and InvalidToken where it carries one that does not hold, or two.
     """
-    credentials = connection.headers.getall("authorization", [])
+    return identify_by(connection.headers.getall("authorization", []), tokens, now)
+
+
+def identify_by(credentials: Sequence[str], tokens: Tokens, now: datetime) -> Caller:
+    """Give the caller of these Authorization headers; raises as identify does."""
     if not credentials:
         raise Unauthenticated
     if len(credentials) > 1:

@@ -64,7 +64,7 @@ class Advice(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What became of the advice on one topic that a person was given in the last 30 days."""
+    """What became of the advice on one topic that a person was given in the last 30 days, or judged in the last 14."""
 
     topic: Topic
     given: int
@@ -167,11 +167,15 @@ class Engine(Protocol):
         """Which version of the prompt is sent; None where there is none."""
 
     @property
+    def most_calls(self) -> int:
+        """The most requests that one run may send to an API; 0 for an engine that sends none."""
+
+    @property
     def most_tokens(self) -> int:
         """The most tokens, in and out, that one run may take; 0 for an engine that costs nothing."""
 
-    async def advise(self, pattern: Pattern, history: History) -> Advised:
-        """Make up to five recommendations.
+    async def advise(self, pattern: Pattern, history: History, most_calls: int | None = None) -> Advised:
+        """Make up to five recommendations, with so many requests to an API at most (None: as many as it ever sends).
 
         It may take its time: the caller holds no connection meanwhile. Raises EngineFailed.
         """

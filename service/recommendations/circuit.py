@@ -52,6 +52,11 @@ class Circuit:
         return self._engine.prompt_version
 
     @property
+    def most_calls(self) -> int:
+        """The engine's."""
+        return self._engine.most_calls
+
+    @property
     def most_tokens(self) -> int:
         """The engine's."""
         return self._engine.most_tokens
@@ -66,17 +71,16 @@ class Circuit:
         """In how many seconds the engine may be probed; 0 where it may be asked now."""
         return 0.0 if self._open_until is None else max(0.0, self._open_until - self._clock())
 
-    async def advise(self, pattern: Pattern, history: History) -> Advised:
+    async def advise(self, pattern: Pattern, history: History, most_calls: int | None = None) -> Advised:
         """Have the engine advise.
 
         Raises what the engine raises, and EngineFailed ("circuit_open") at once where it is not to be asked.
         """
         probe = self._enter()
         try:
-            advised = await self._engine.advise(pattern, history)
+            advised = await self._engine.advise(pattern, history, most_calls)
         except EngineFailed as error:
-            # A model that will not answer this question has answered: its API is well.
-            if error.outcome == "refused":
+            if answered(error):
                 self._succeeded(probe=probe)
             else:
                 self._failed(error.outcome, probe=probe)
@@ -125,3 +129,12 @@ class Circuit:
         if probe:
             self._open_until = None
             log.info("%s answers again", self.name)
+
+
+def answered(failure: EngineFailed) -> bool:
+    """Say whether a model has answered, though not as it should: then its API is well.
+
+    Else one person, whose figures or history a model cannot deal with, could have AI taken from all others. What comes
+    without a bill may be a proxy's page, or an API that is broken for everybody.
+    """
+    return failure.outcome == "refused" or (failure.outcome == "invalid" and failure.usage.tokens_out > 0)

@@ -36,6 +36,16 @@ HEADERS_SENT: Final = frozenset(
     }
 )
 
+# One question a connection: what an API or a proxy sends beyond its answer would be taken for the answer to the next
+# question, which is somebody else's. That costs a handshake an hour a person.
+LIMITS: Final = httpx2.Limits(
+    max_connections=openai.DEFAULT_CONNECTION_LIMITS.max_connections, max_keepalive_connections=0
+)
+# No connection to the API, or none that the proxy lets through.
+NOTHING_SENT: Final = (httpx2.ConnectError, httpx2.ProxyError)
+# What the operator has set that a client is made of.
+LOOK_AT: Final = "OPENAI_BASE_URL, a proxy (HTTPS_PROXY, ALL_PROXY ...) or SSL_CERT_FILE"
+
 
 class Reply(Struct, frozen=True):
     """What the API answered."""
@@ -48,7 +58,11 @@ class Reply(Struct, frozen=True):
 
 
 class Completions:
-    """Asks `model` at `base_url` (None: OpenAI's own). Sets no time limit: that is the caller's."""
+    """Asks `model` at `base_url` (None: OpenAI's own). Sets no time limit: that is the caller's.
+
+    Raises ConnectionError, whose message is the kind of failure, where the address, or the proxy or certificates that
+    the environment asks for, cannot be used.
+    """
 
     def __init__(self, api_key: Secret, base_url: str | None, model: str) -> None:
         async def keep_to_the_point(request: httpx2.Request) -> None:
@@ -61,11 +75,17 @@ class Completions:
         # Proxies and certificates are taken from the environment (HTTPS_PROXY, SSL_CERT_FILE), as httpx does: a house
         # that lets nothing out but through its proxy sets them for all programs. A redirect is not followed, lest the
         # key and the figures go to whoever it names.
-        http = openai.DefaultAsyncHttpxClient(
-            follow_redirects=False,
-            timeout=None,
-            event_hooks={"request": [keep_to_the_point], "response": [require_success]},
-        )
+        try:
+            http = openai.DefaultAsyncHttpxClient(
+                follow_redirects=False,
+                timeout=None,
+                limits=LIMITS,
+                event_hooks={"request": [keep_to_the_point], "response": [require_success]},
+            )
+            httpx2.URL(base_url or OPENAI_URL)  # as the package does, which would fail outside of this
+        except (OSError, ImportError, ValueError, httpx2.InvalidURL) as error:
+            # The messages may quote a proxy's password.
+            raise ConnectionError(f"{type(error).__name__}: {LOOK_AT} cannot be used") from None
         self._model = model
         self._api = openai.AsyncOpenAI(
             api_key=api_key, base_url=base_url or OPENAI_URL, max_retries=0, timeout=None, http_client=http
@@ -76,7 +96,8 @@ class Completions:
     async def ask(self, system: str, user: str, schema: dict[str, object], most_tokens: int) -> Reply:
         """Have the model answer in JSON of `schema`, with `most_tokens` tokens at most.
 
-        Raises ConnectionError, whose message is the kind of failure, where there is no connection or it broke off.
+        Raises ConnectionError, whose message is the kind of failure, where the connection broke off; it is a
+        ConnectionRefusedError where there was none, and so nothing was sent.
         """
         try:
             async with self._create(
@@ -95,7 +116,9 @@ class Completions:
             return error.reply
         except (openai.APIConnectionError, httpx2.TransportError) as error:
             # The messages may quote what the API sent: only the kind is passed on.
-            raise ConnectionError(type(error.__cause__ or error).__name__) from None
+            cause = error.__cause__ or error
+            broken = ConnectionRefusedError if isinstance(cause, NOTHING_SENT) else ConnectionError
+            raise broken(type(cause).__name__) from None
 
     async def close(self) -> None:
         """Close all connections."""

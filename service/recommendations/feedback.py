@@ -53,11 +53,15 @@ async def judge(
 
 
 async def find_history(database: Database, caller: Caller, now: dt.datetime) -> History:
-    """Find what the caller made of the advice of the last 30 days. Raises Unavailable."""
+    """Find what the caller made of the advice of the last 30 days, and of older advice that they judged in the last 14.
+
+    Raises Unavailable.
+    """
     rows = await database.read(
         caller, LIST_STANDINGS, given_after=now - REMEMBERED, judged_after=now - NOT_AGAIN_WITHIN
     )
     return History(
-        tuple(msgspec.convert([dict(row) for row in rows], list[Standing])),
+        # What was given before there were topics has no standing, but can have been refused.
+        tuple(msgspec.convert([dict(row) for row in rows if row["topic"] is not None], list[Standing])),
         frozenset(text for row in rows for text in row["refused"]),
     )

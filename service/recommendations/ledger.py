@@ -10,6 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from service.database import Transaction
 from service.errors import TooManyRequests
@@ -27,9 +28,14 @@ from service.recommendations.batch import BasedOn
 Reason = Literal["missed", "renewed", "refreshed"]
 
 MOST_REFRESHES = 3
+# Those counted in that came to nothing: they cost somebody a call as well, or at least a row.
+MOST_ATTEMPTS = 10
 REFRESHES_WITHIN = dt.timedelta(days=1)
 
-# What an API turned away or failed at, it does not bill. All else it may, though no bill has come.
+# Milliseconds. A tenant's budget of the day is one row: whoever keeps it locked keeps a connection from all tenants.
+LONGEST_WAIT = 300
+
+# What an API turned away or failed at, it does not bill.
 NOT_BILLED = {"rejected", "rate_limited", "server_error", "circuit_open", "over_budget"}
 
 MILLION = 1_000_000
@@ -59,6 +65,7 @@ class Run(Struct, frozen=True):
     started_at: dt.datetime
     set_aside: int | None = None
     """The tokens that the budget holds ready for it; None where the budget does not allow it."""
+    calls_set_aside: int = 0
 
 
 class Making(Struct, frozen=True):
@@ -69,6 +76,12 @@ class Making(Struct, frozen=True):
     usage: Usage
     took: float
     """Seconds."""
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether it may be billed though no bill has come: by an API that was cut short, or says nothing of tokens."""
+        unbilled = self.usage.calls > 0 and not self.usage.tokens_in and not self.usage.tokens_out
+        return unbilled and self.outcome not in NOT_BILLED
 
 
 async def begin_run(transaction: Transaction, engine: Engine, run: Run, based_on: BasedOn, lease: float) -> bool:
@@ -89,35 +102,46 @@ async def begin_run(transaction: Transaction, engine: Engine, run: Run, based_on
 
 
 async def require_refresh_left(transaction: Transaction, run: Run) -> None:
-    """Raise TooManyRequests where the person has refreshed three times within a day."""
+    """Raise TooManyRequests where the person has got three refreshes within a day, or tried ten times."""
     [row] = await transaction.fetch(COUNT_REFRESHES, after=run.started_at - REFRESHES_WITHIN, run_id=run.run_id)
-    if row["refreshes"] >= MOST_REFRESHES:
-        left = row["first_at"] + REFRESHES_WITHIN - run.started_at
+    first_at = None
+    if row["made"] >= MOST_REFRESHES:
+        first_at = row["first_made_at"]
+    elif row["attempts"] >= MOST_ATTEMPTS:
+        first_at = row["first_attempt_at"]
+    if first_at is not None:
+        left = first_at + REFRESHES_WITHIN - run.started_at
         raise TooManyRequests(
             f"New recommendations can be asked for {MOST_REFRESHES} times a day", -(-left // dt.timedelta(seconds=1))
         )
 
 
-async def set_aside(transaction: Transaction, engine: Engine, run: Run, budget: Budget) -> int | None:
-    """Have the tenant's budget of the day hold ready what a run may take; None where it does not allow that.
+async def set_aside(transaction: Transaction, engine: Engine, run: Run, budget: Budget) -> Run:
+    """Have the tenant's budget of the day hold ready what a run may take; gives the run as it is then.
 
-    What is set aside stays so until `end_run`: for a process that was killed the worst is assumed.
+    What is set aside stays so until `put_right`: for a process that was killed the worst is assumed. Raises asyncpg's
+    LockNotAvailableError where somebody keeps the budget locked.
     """
     if not engine.most_tokens:
-        return 0
-    allowed = await transaction.fetch(
-        SAVE_BUDGET_USE,
-        date=run.started_at.date(),
-        tokens=engine.most_tokens,
-        most_calls=budget.daily_calls,
-        most_tokens=budget.daily_tokens,
-    )
-    return engine.most_tokens if allowed else None
+        return replace(run, set_aside=0)
+    await transaction.wait_for_locks(LONGEST_WAIT)
+    # The last call of the day is made, too, if without a second try.
+    for calls in sorted({engine.most_calls, 1}, reverse=True):
+        if await transaction.fetch(
+            SAVE_BUDGET_USE,
+            date=run.started_at.date(),
+            calls=calls,
+            tokens=engine.most_tokens,
+            most_calls=budget.daily_calls,
+            most_tokens=budget.daily_tokens,
+        ):
+            return replace(run, set_aside=engine.most_tokens, calls_set_aside=calls)
+    return run
 
 
 async def end_run(transaction: Transaction, run: Run, made: Making, given: str | None, budget: Budget) -> None:
     """End a run, which is to let go of the lease: what came of it, and whose advice was given (None: nobody's)."""
-    usage = made.usage
+    usage, cost = made.usage, None if made.is_unsure else budget.cost(made.usage)
     await transaction.fetch(
         SAVE_OUTCOME,
         run_id=run.run_id,
@@ -126,22 +150,20 @@ async def end_run(transaction: Transaction, run: Run, made: Making, given: str |
         calls=usage.calls,
         tokens_in=usage.tokens_in,
         tokens_out=usage.tokens_out,
-        cost="" if (cost := budget.cost(usage)) is None else f"{cost:f}",
+        cost="" if cost is None else f"{cost:f}",
         duration_ms=round(made.took * 1000),
         now=run.started_at + dt.timedelta(seconds=made.took),
     )
+
+
+async def put_right(transaction: Transaction, run: Run, made: Making) -> None:
+    """Give back to the budget what was set aside for a run that has ended, and not used."""
     if run.set_aside:
+        used = run.set_aside if made.is_unsure else made.usage.tokens_in + made.usage.tokens_out
+        await transaction.wait_for_locks(LONGEST_WAIT)
         await transaction.fetch(
             SAVE_BUDGET_CORRECTION,
             date=run.started_at.date(),
-            calls=usage.calls - 1,
-            tokens=_used(made, run.set_aside) - run.set_aside,
+            calls=made.usage.calls - run.calls_set_aside,
+            tokens=used - run.set_aside,
         )
-
-
-def _used(made: Making, most: int) -> int:
-    """The tokens that a run has to be taken to have used."""
-    known = made.usage.tokens_in + made.usage.tokens_out
-    # Whether an API that was cut short, or says nothing of tokens, bills them all the same, nobody can tell from here.
-    unsure = made.usage.calls > 0 and known == 0 and made.outcome not in NOT_BILLED
-    return most if unsure else known

@@ -40,6 +40,7 @@ class OpenAI:
 
     name: str = "openai"
     prompt_version: str | None = PROMPT.version
+    most_calls: int = 1 + len(PAUSES)
 
     def __init__(self, *, api_key: Secret, base_url: str | None, model: str, timeout: float) -> None:
         self.model: str | None = model
@@ -57,11 +58,12 @@ class OpenAI:
         sent = len(PROMPT.system.encode()) + len(msgspec.json.encode(SCHEMA)) + LARGEST_MESSAGE
         return (1 + len(PAUSES)) * (sent // BYTES_A_TOKEN + MOST_TOKENS_OUT)
 
-    async def advise(self, pattern: Pattern, history: History) -> Advised:
+    async def advise(self, pattern: Pattern, history: History, most_calls: int | None = None) -> Advised:
         """Have the model make five recommendations, which are sound (see `check`).
 
-        A try that fails in passing (no connection, 408, 429, 5xx) is followed by two more at most, if what is left of
-        the time allows it. An answer that is not sound is not asked for again: it would cost the same once more.
+        A try that fails in passing (no connection, 408, 429, 5xx) is followed by two more at most, if `most_calls` and
+        what is left of the time allow it. An answer that is not sound is not asked for again: it would cost the same
+        once more.
 
         Raises EngineFailed.
         """
@@ -70,12 +72,13 @@ class OpenAI:
         try:
             async with asyncio.timeout_at(until):
                 completions = await self._open()
-                for pause in (*PAUSES, None):
+                for pause in (*PAUSES[: (most_calls or self.most_calls) - 1], None):
                     calls += 1
                     try:
                         body = await ask(completions, message(pattern, history))
                         break
                     except _Passing as failure:
+                        calls -= not failure.sent
                         wait = pause_before(pause, failure.retry_after)
                         left = until - asyncio.get_running_loop().time()
                         if wait is None or wait > left - ROOM * self._timeout:
@@ -104,18 +107,25 @@ class OpenAI:
 
 
 def load(api_key: Secret, base_url: str | None, model: str) -> "Completions":
-    """Load the module that needs the openai package, and make its client."""
+    """Load the module that needs the openai package, and make its client.
+
+    Raises EngineFailed where that cannot be made of what the operator has set.
+    """
     from service.recommendations.completions import Completions  # noqa: PLC0415 - it takes a second: see its module
 
-    return Completions(api_key, base_url, model)
+    try:
+        return Completions(api_key, base_url, model)
+    except ConnectionError as error:
+        raise EngineFailed("unreachable", str(error)) from None
 
 
 class _Passing(EngineFailed):
     """A failure that may be gone at the next try."""
 
-    def __init__(self, outcome: Outcome, detail: str, retry_after: float | None = None) -> None:
+    def __init__(self, outcome: Outcome, detail: str, retry_after: float | None = None, *, sent: bool = True) -> None:
         super().__init__(outcome, detail)
         self.retry_after = retry_after
+        self.sent = sent
 
 
 async def ask(completions: "Completions", question: str) -> bytes:
@@ -126,7 +136,7 @@ async def ask(completions: "Completions", question: str) -> bytes:
     try:
         reply = await completions.ask(PROMPT.system, question, SCHEMA, MOST_TOKENS_OUT)
     except ConnectionError as error:
-        raise _Passing("unreachable", str(error)) from None
+        raise _Passing("unreachable", str(error), sent=not isinstance(error, ConnectionRefusedError)) from None
     if reply.status == HTTPStatus.OK:
         if reply.body is None:
             raise EngineFailed("invalid", "the answer is compressed, or too long")

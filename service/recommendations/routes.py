@@ -1,12 +1,10 @@
 """The routes of a person's recommendations: read them, say that one was seen or whether it helped, ask for new ones."""
 
-import datetime as dt
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get, post, put
 from litestar.params import FromPath, JSONBody
-from msgspec import Struct, field
 
 from service.bodies import StrictBody
 from service.caller import Caller
@@ -24,7 +22,8 @@ from service.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from service.fallback import EXCUSABLE, Handling, Reason
+from service.express import raise_if_away
+from service.fallback import EXCUSABLE, Handling
 from service.guards import require_caller, require_known_parameters
 from service.identity.bearer import identify
 from service.openapi import (
@@ -37,26 +36,12 @@ from service.openapi import (
 )
 from service.patterns.analysis import analyse
 from service.patterns.sample import sample_days
-from service.recommendations.batch import BasedOn, Batch, Recommendation, make_batch
+from service.recommendations.answer import RecommendationsAnswer, answer_of, caching_of
+from service.recommendations.batch import Recommendation, make_batch
 from service.recommendations.feedback import Feedback, judge, mark_viewed
 from service.recommendations.rules import recommend
 from service.recommendations.story import WINDOW_DAYS
 from service.runtime import runtime_of, time_of
-
-
-class RecommendationsAnswer(Struct, rename="camel"):
-    """Up to five recommendations; for sample days, and why, where there are none of the caller's own."""
-
-    source: Literal["user", "sample"]
-    reason: Reason | None
-    cached: bool
-    stale: bool
-    using_ai: bool = field(name="usingAI")
-    engine: str
-    generated_at: dt.datetime
-    expires_at: dt.datetime
-    based_on: BasedOn
-    recommendations: list[Recommendation]
 
 
 class RecommendationsController(Controller):
@@ -78,12 +63,15 @@ class RecommendationsController(Controller):
         handling = Handling(request, runtime.settings)
         try:
             caller = identify(request, runtime.tokens, now)
+            raise_if_away(request.scope)
             batch = await runtime.recommender.recommend(caller, now)
         except EXCUSABLE as problem:
             reason = handling.excuse(problem)
             pattern = analyse(sample_days(WINDOW_DAYS, now.date()))
-            return handling.sample(_answer(make_batch("rules", recommend(pattern), pattern, now, now), reason), problem)
-        return respond(request, _answer(batch, None), handling.headers | _caching(batch, now))
+            return handling.sample(
+                answer_of(make_batch("rules", recommend(pattern), pattern, now, now), reason), problem
+            )
+        return respond(request, answer_of(batch, None), handling.headers | caching_of(batch, now))
 
     @post(
         "/refresh",
@@ -102,7 +90,9 @@ class RecommendationsController(Controller):
         """
         runtime, now = runtime_of(request), time_of(request)
         batch = await runtime.recommender.refresh(request.user, now)
-        return Response(_answer(batch, None), headers={"Cache-Control": "no-store"})
+        # What a browser keeps of the address that is read is outdated now: RFC 9111, 4.4.
+        headers = {"Cache-Control": "no-store", "Content-Location": RecommendationsController.path}
+        return Response(answer_of(batch, None), headers=headers)
 
     @post(
         "/{recommendation_id:uuid}/viewed",
@@ -151,23 +141,3 @@ class RecommendationsController(Controller):
             recommendation_id,
             data,
         )
-
-
-def _caching(batch: Batch, now: dt.datetime) -> dict[str, str]:
-    left = int((batch.expires_at - now).total_seconds())
-    return {"Cache-Control": f"private, max-age={left}" if left > 0 else "no-store"}
-
-
-def _answer(batch: Batch, reason: Reason | None) -> RecommendationsAnswer:
-    return RecommendationsAnswer(
-        source="sample" if reason else "user",
-        reason=reason,
-        cached=batch.cached,
-        stale=batch.stale,
-        using_ai=batch.engine not in {"rules", "general"},
-        engine=batch.engine,
-        generated_at=batch.generated_at,
-        expires_at=batch.expires_at,
-        based_on=batch.based_on,
-        recommendations=batch.recommendations,
-    )

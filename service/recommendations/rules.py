@@ -3,6 +3,7 @@
 Pure: no clock, no I/O, and the same for the same pattern and history.
 """
 
+import re
 from collections.abc import Iterable
 from itertools import chain
 
@@ -11,6 +12,7 @@ from service.recommendations.advice import Advice, Advised, History
 from service.recommendations.findings import Finding, average_of, findings, weakest
 from service.recommendations.habits import HABITS, NEXT_STEPS
 from service.recommendations.sayings import Saying
+from service.recommendations.soundness import plain
 
 LEAST = 2
 MOST = 5
@@ -27,9 +29,10 @@ class Rules:
     name: str = "rules"
     model: str | None = None
     prompt_version: str | None = None
+    most_calls: int = 0
     most_tokens: int = 0
 
-    async def advise(self, pattern: Pattern, history: History) -> Advised:
+    async def advise(self, pattern: Pattern, history: History, _most_calls: int | None = None) -> Advised:
         """Two to five recommendations; never fails."""
         return Advised(recommend(pattern, history))
 
@@ -40,7 +43,8 @@ def recommend(pattern: Pattern, history: History = NO_HISTORY) -> list[Advice]:
     Each finding gives one piece; fewer than three are followed by two good habits. Without a history they stand in the
     order of the findings, each with the first thing that is said of it. With one:
 
-    - what was refused does not come back, and a topic to avoid is used only where nothing else is left;
+    - what was refused does not come back, not even for other weekdays, and a topic to avoid is used only where nothing
+      else is left;
     - a topic that helped comes first, now and then with a next step instead of the same again;
     - one that was ignored comes last;
     - else what was given least is taken, so that advice changes from one batch to the next.
@@ -76,13 +80,15 @@ class Taste:
         self.avoided = frozenset(history.avoided)
         self.helped = frozenset(history.helped)
         self.ignored = frozenset(history.ignored)
-        self.refused = history.refused
+        self.refused = frozenset(gist(text) for text in history.refused)
         self.given = {standing.topic: standing.given for standing in history.standings}
 
     def best(self, pieces: Iterable[Advice], beside: Iterable[Advice]) -> Advice | None:
         """Choose a piece to stand beside others; None where none is both welcome and on a topic of its own."""
         closed = self.avoided.union(piece.topic for piece in beside)
-        welcome = (piece for piece in pieces if piece.topic not in closed and piece.recommendation not in self.refused)
+        welcome = (
+            piece for piece in pieces if piece.topic not in closed and gist(piece.recommendation) not in self.refused
+        )
         return min(welcome, key=self.order, default=None)
 
     def order(self, piece: Advice) -> tuple[bool, bool, int]:
@@ -92,9 +98,9 @@ class Taste:
     def least_unwelcome(self, pieces: Iterable[Advice], beside: Iterable[Advice]) -> Advice | None:
         """Choose a piece to stand beside others where `best` has none left; None where all has been said or refused."""
         used = {piece.topic for piece in beside}
-        closed = self.refused.union(piece.recommendation for piece in beside)
+        closed = self.refused.union(gist(piece.recommendation) for piece in beside)
         return min(
-            (piece for piece in pieces if piece.recommendation not in closed),
+            (piece for piece in pieces if gist(piece.recommendation) not in closed),
             key=lambda piece: (piece.topic in self.avoided, piece.topic in used, *self.order(piece)),
             default=None,
         )
@@ -104,6 +110,19 @@ class Taste:
         if piece.topic in self.helped:
             return 0
         return 2 if piece.topic in self.ignored and not is_about(piece, weak) else 1
+
+
+# In a text that is reduced: one weekday or more, in full or short, and what joins them.
+_DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:days?)?"
+WEEKDAYS = re.compile(rf"\b{_DAY}(?: (?:and )?{_DAY})*\b")
+
+
+def gist(text: str) -> str:
+    """Reduce a recommendation to what makes it the same as another to whoever refused it, whichever weekdays it names.
+
+    The weekdays change with the scores: "Look back at Mon and Wed" and "Look back at Fri" are one piece of advice.
+    """
+    return WEEKDAYS.sub("days", plain(text))
 
 
 def pieces_on(finding: Finding, taste: Taste) -> list[Advice]:

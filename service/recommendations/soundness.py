@@ -1,8 +1,8 @@
 """Whether advice that came from outside may be shown to a person: its shape, its figures and its words.
 
 What an API answers is not trusted. A text is turned away for what it might do to whoever shows it (markup, links,
-characters that nobody sees) and for what it might tell the person (figures that are not theirs, talk of prompts). The
-patterns for the latter are heuristics: they catch what a model lets slip, not a writer who means to get past them.
+characters that nobody sees) and for what it might tell the person (figures that are not theirs, talk of prompts, harm).
+The patterns for the latter are heuristics: they catch what a model lets slip, not a writer who means to get past them.
 """
 
 import re
@@ -111,11 +111,13 @@ def check_characters(name: str, text: str) -> None:
 WORDING: Final = {
     "markup": re.compile(
         r"[<>`*_\[\]{}|\\^]|~~|^(?:[-+\u2022\u2013\u2014]\s|\d+[.)]\s)|(?<!\w)#(?!\d)|&(?:#\w+|[a-z]\w*);"
+        # Attributes, and how to get out of one. "Less is more" may be written with an equals sign between spaces.
+        r"|\S=|=\S|[\"'].*=|\bon[a-z]{4,}\s*="
     ),
-    # The last: an IP address, and so many digits that only a telephone number has them.
+    # The last: a host with its port, an IP address, and so many digits that only a telephone number has them.
     "a link or an address": re.compile(
-        r"@|://|\bwww\.|\b(?:javascript|vbscript|mailto|data|tel):\S|\w\.[^\W\d_]{2,}|\d+\.\d+\.\d+\.\d+"
-        r"|\d(?:[ ()./-]*\d){8,}"
+        r"@|//|\bwww\.|\b(?:javascript|vbscript|data|mailto|tel|sms|https?|ftp|file):\S|\w\.[^\W\d_]\w|\bdot com\b"
+        r"|\bxn--|\blocalhost\b|[a-z]:(?:\d{4,5}\b|\d+/)|\d+\.\d+\.\d+\.\d+|\d(?:[ ()./-]*\d){8,}"
     ),
     "talk of instructions": re.compile(
         r"\b(?:ignore|disregard|forget|override)\b[^.]{0,40}\binstructions\b"
@@ -130,6 +132,16 @@ WORDING: Final = {
         r"|\b(?:chatgpt|openai|gpt-\d)|\bi(?:'m| am) (?:an? (?:ai|assistant|model)|sorry|unable)\b"
         r"|\bi (?:cannot|can't|can not|won't|will not) (?:help|assist|comply|provide|answer|do)\b"
     ),
+    # What the prompt forbids because it could do harm; "the best medicine" and "stop eating by nine" could not.
+    "talk of medicine or harm": re.compile(
+        r"\b(?:kill|harm|hang|starve)(?:ing)? yourself\b|\bsuicid|\bself-harm|\bend your life\b"
+        r"|\b(?:stop|quit|avoid|without|no) (?:eating|food|sleep|sleeping) for (?:\w+ ){0,3}(?:days?|weeks?)\b"
+        r"|\bfasting\b|\bfast for (?:\w+ ){0,3}(?:hours|days?|weeks?)\b"
+        r"|\d ?mc?g of (?!caffeine)|\bmedications?\b|\bsupplements\b(?! (?:your|the|an?)\b)"
+        r"|\b(?:sleeping pill|painkiller|antidepressant|sedative|tranquilli[sz]er|opioid|benzodiazepine)s?\b"
+        r"|\b(?:diazepam|valium|xanax|alprazolam|lorazepam|zolpidem|ambien|adderall|ritalin|modafinil|prozac)\b"
+        r"|\b(?:depression|adhd|bipolar)\b"
+    ),
     "a percentage": re.compile(r"\d ?%|\bper ?cent\b|\bpercentage"),
 }
 
@@ -139,7 +151,8 @@ def check_wording(name: str, text: str) -> None:
 
     Percentages are turned away for they are never among the person's figures: they are the mark of a made-up statistic.
     """
-    form = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    # U+3002 is a full stop, which browsers take for a dot in a name.
+    form = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'").replace("\u3002", ".")
     for defect, pattern in WORDING.items():
         if pattern.search(form):
             raise Unsound(f"{name}: {defect}")
@@ -178,13 +191,17 @@ def known_numbers(pattern: Pattern) -> frozenset[int]:
     return frozenset(THRESHOLDS | scores | changes | counts)
 
 
-# A number that stands for itself, as a score does: not part of a time, a fraction, a thousand or a compound.
-NUMBER = re.compile(r"(?<![\w:./,\u2013-])\d{1,3}(?:\.\d+)?(?![\w:/\u2013-]|[.,]\d)(?=(?:\s+(?P<next>[^\W\d_]+))?)")
+# A number that stands for itself, as a score does: not part of a time, a ratio, a span, a thousand, a fraction (but of
+# 100) or a compound (but "90-ish" and "a 20-point drop").
+NUMBER = re.compile(
+    r"(?<!\w)(?<!\w[./,-])(?<!\d[:\u2013])\d+(?:\.\d+)?"
+    r"(?=-?ish\b|-points?\b|/100\b|(?![\w/-]|\u2013\w|[:.,]\d)(?:\s+(?P<next>[^\W\d_]+))?)"
+)
 # What may follow a score. Whatever else follows a number is what it counts: 20 push-ups, 45 minutes, 2 tasks.
 AFTER_A_SCORE = re.compile(
-    r"a|about|above|across|after|although|among|and|are|as|at|average|because|before|below|"
+    r"a|about|above|across|after|again|already|although|among|and|are|as|at|average|because|before|below|"
     r"between|but|by|compared|down|during|energy|even|focus|for|from|fulfillment|fulfilment|has|"
-    r"have|if|in|into|is|it|just|last|like|may|means|of|on|only|or|out|over|overall|point|"
+    r"have|if|in|into|is|it|just|last|lately|like|may|means|now|of|on|only|or|out|over|overall|point|"
     r"points|rather|right|score|scores|shows|since|so|still|than|that|the|these|this|though|"
     r"through|to|today|too|under|until|up|was|were|when|where|which|while|with|yesterday|yet|"
     r"you|your"
@@ -201,7 +218,8 @@ def check_numbers(name: str, text: str, known: frozenset[int]) -> None:
     for found in NUMBER.finditer(unicodedata.normalize("NFKC", text)):
         value, follows = float(found.group()), found["next"]
         counts = follows and not AFTER_A_SCORE.fullmatch(follows.casefold())
-        if value > SMALL and not counts and int(value + 0.5) not in known:
+        # Not by int(), which an endless number fails.
+        if value > SMALL and not counts and (value + 0.5) // 1 not in known:
             raise Unsound(f"{name}: a figure that is not the person's")
 
 

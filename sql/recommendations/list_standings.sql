@@ -2,11 +2,12 @@
 --
 -- tenant_id     uuid         the caller's tenant
 -- user_id       uuid         whose recommendations
--- given_after   timestamptz  advice given at this instant or before is forgotten
--- judged_after  timestamptz  what was called unhelpful at this instant or before may come back
--- uses          user_recommendations_newest (an index)
+-- given_after   timestamptz  advice given at this instant or before is forgotten, unless it was judged lately
+-- judged_after  timestamptz  what was judged at this instant or before was not judged lately, and may come back
+-- uses          user_recommendations_newest, user_recommendations_judged (an index for each way to be remembered)
 -- returns       topic text, given bigint, viewed bigint, helpful bigint, unhelpful bigint, avoid boolean, helped boolean,
 --               refused text[] : the topic that was judged last comes first; refused holds what was called unhelpful
+--               lately. Advice from before there were topics is the last row, which has none
 
 with remembered as (
     select
@@ -19,7 +20,19 @@ with remembered as (
     where tenant_id = :'tenant_id'
       and user_id = :'user_id'
       and generated_at > :'given_after'::timestamptz
-      and topic is not null
+    union all
+    -- Not one condition with "or": that would read all that a person ever got.
+    select
+        topic,
+        recommendation,
+        viewed,
+        helpful,
+        judged_at
+    from app.user_recommendations
+    where tenant_id = :'tenant_id'
+      and user_id = :'user_id'
+      and generated_at <= :'given_after'::timestamptz
+      and judged_at > :'judged_after'::timestamptz
 ),
 
 last_words as (

@@ -2,7 +2,7 @@
 --
 -- tenant_id   uuid    the caller's tenant
 -- date        date    the day on which it was set aside, in UTC
--- calls       bigint  how many more calls than the one (-1: none was made)
+-- calls       bigint  how many more calls than were set aside (mostly fewer: a negative number)
 -- tokens      bigint  how many more tokens than were set aside (mostly fewer: a negative number)
 -- uses        budget_use_pkey (an index)
 -- returns     calls bigint, tokens bigint : used so far

@@ -34,7 +34,7 @@ class Bad(Rules):
     def __init__(self, spoil: Callable[[Person, Advice], Advice]) -> None:
         self.spoil = spoil
 
-    async def advise(self, pattern: Pattern, history: History) -> Advised:
+    async def advise(self, pattern: Pattern, history: History, _: int | None = None) -> Advised:
         [person] = [each for each in PEOPLE if each.pattern == pattern]
         return Advised([self.spoil(person, piece) for piece in recommend(pattern, history)])
 

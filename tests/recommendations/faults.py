@@ -43,6 +43,7 @@ RATE_LIMITED = Result("rate_limited", 2)
 RESULTS: dict[str, Result] = {
     "slow:0.1": MADE,
     "chunked": MADE,
+    "twice": MADE,
     "informational": MADE,
     "headers:50": MADE,
     "header": MADE,

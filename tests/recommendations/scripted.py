@@ -20,6 +20,7 @@ class Scripted:
     name = "scripted"
     model = "scripted-1"
     prompt_version = "7"
+    most_calls = 1
     most_tokens = 4_000
 
     def __init__(self, *sizes: int, error: Exception | None = None, text: str = "Rest", usage: Usage = USAGE) -> None:
@@ -29,12 +30,14 @@ class Scripted:
         self.usage = usage
         self.asked: list[Pattern] = []
         self.histories: list[History] = []
+        self.allowed: list[int | None] = []
         self.released = asyncio.Event()
         self.released.set()
 
-    async def advise(self, pattern: Pattern, history: History) -> Advised:
+    async def advise(self, pattern: Pattern, history: History, most_calls: int | None = None) -> Advised:
         self.asked.append(pattern)
         self.histories.append(history)
+        self.allowed.append(most_calls)
         size = self.sizes.pop(0) if self.sizes else 5
         await self.released.wait()
         if self.error is not None:

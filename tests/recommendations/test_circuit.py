@@ -76,9 +76,7 @@ async def test_what_is_turned_away_has_cost_nothing(clock: Clock) -> None:
     assert (caught.value.outcome, caught.value.usage) == ("circuit_open", Usage(0, 0, 0))
 
 
-@pytest.mark.parametrize(
-    "outcome", ["timed_out", "unreachable", "rejected", "rate_limited", "server_error", "invalid", "failed"]
-)
+@pytest.mark.parametrize("outcome", ["timed_out", "unreachable", "rejected", "rate_limited", "server_error", "failed"])
 async def test_every_sign_of_an_ill_engine_counts(clock: Clock, outcome: str) -> None:
     engine = Scripted(error=failing(outcome))
     circuit = Circuit(engine, clock=clock)
@@ -93,14 +91,28 @@ async def test_a_defect_of_the_engine_counts_and_is_passed_on_as_it_is(clock: Cl
     assert circuit.is_open
 
 
-async def test_a_refusal_is_an_answer(clock: Clock) -> None:
+@pytest.mark.parametrize("outcome", ["refused", "invalid"])
+async def test_an_answer_that_cannot_be_used_is_an_answer(clock: Clock, outcome: str) -> None:
     engine = Scripted(error=failing())
     circuit = Circuit(engine, clock=clock)
     await ask(circuit, 4)
-    engine.error = failing("refused")
-    assert await ask(circuit, 7) == ["refused"] * 7
+    engine.error = failing(outcome)
+    assert await ask(circuit, 7) == [outcome] * 7
     engine.error = failing()
     await ask(circuit, 4)
+    assert not circuit.is_open
+
+
+async def test_what_no_model_has_answered_counts(clock: Clock) -> None:
+    circuit = Circuit(Scripted(error=failing("invalid", Usage(calls=1))), clock=clock)
+    assert await ask(circuit, 6) == ["invalid"] * 5 + ["circuit_open"]
+
+
+async def test_a_probe_that_brings_an_answer_that_cannot_be_used_closes_it(clock: Clock) -> None:
+    circuit, engine = await opened(clock)
+    engine.error = failing("invalid")
+    clock.now += 30
+    assert await ask(circuit, 2) == ["invalid", "invalid"]
     assert not circuit.is_open
 
 

@@ -181,14 +181,19 @@ async def test_whatever_the_api_does_the_person_is_answered_and_nothing_is_lost(
 def bill(result: Result) -> tuple[object, ...]:
     """Give what the ledger is to say that a run took: calls, tokens in and out, US dollars."""
     tokens_in, tokens_out = result.tokens
-    return (result.calls, tokens_in, tokens_out, Decimal(15 * tokens_in + 60 * tokens_out) / 100_000_000)
+    cost = None if is_unsure(result) else Decimal(15 * tokens_in + 60 * tokens_out) / 100_000_000
+    return (result.calls, tokens_in, tokens_out, cost)
+
+
+def is_unsure(result: Result) -> bool:
+    """Say whether nobody can tell what was billed."""
+    return result.tokens == UNBILLED and result.outcome in {"made", "timed_out", "unreachable", "invalid"}
 
 
 def tokens_counted(result: Result) -> int:
     """Give what the budget is to count: the worst, where nobody can tell what was billed."""
-    unsure = result.tokens == UNBILLED and result.outcome in {"made", "timed_out", "unreachable", "invalid"}
     engine = OpenAI(api_key=KEY, base_url=None, model=MODEL, timeout=LIMIT)
-    return engine.most_tokens if unsure else sum(result.tokens)
+    return engine.most_tokens if is_unsure(result) else sum(result.tokens)
 
 
 async def list_runs(admin: Connection, caller: Caller) -> list[tuple[Any, ...]]:

@@ -10,8 +10,8 @@ from service.database import Connection, Database
 from service.errors import NotFound
 from service.patterns.analysis import Day
 from service.patterns.story import store_days
-from service.recommendations.advice import DataPoint
-from service.recommendations.feedback import Feedback, judge, mark_viewed
+from service.recommendations.advice import DataPoint, History
+from service.recommendations.feedback import Feedback, find_history, judge, mark_viewed
 from service.recommendations.rules import Rules
 from service.recommendations.story import Recommender
 from tests.conftest import NOW, Clock, MakeCaller
@@ -135,3 +135,92 @@ async def test_what_was_called_unhelpful_does_not_come_back_within_14_days(datab
             back.append(hours)
 
     assert back[0] >= 24 * 14
+
+
+async def test_the_14_days_begin_when_it_was_called_unhelpful_however_long_ago_it_was_given(
+    database: Database, person: Caller
+) -> None:
+    clock = Clock()
+    recommender = Recommender(database, Rules(), HOUR)
+    unwanted = (await recommender.recommend(person, clock())).recommendations[0]
+    clock.advance(days=20)
+    await judge(database, person, clock(), unwanted.id, Feedback(False))
+
+    remembered = []
+    for days in (29, 31, 33, 35):
+        clock.now = NOW + timedelta(days=days)
+        await store_days(database, person, clock(), [Day(clock().date(), 60, 70, 81)])
+        history = await find_history(database, person, clock())
+        batch = await recommender.recommend(person, clock())
+        remembered.append((days, history.refused, history.avoided))
+        if days < 34:
+            assert unwanted.recommendation not in texts(batch)
+            assert unwanted.topic not in {each.topic for each in batch.recommendations}
+
+    assert remembered == [
+        (29, {unwanted.recommendation}, ("rest",)),
+        (31, {unwanted.recommendation}, ("rest",)),
+        (33, {unwanted.recommendation}, ("rest",)),
+        (35, frozenset(), ()),
+    ]
+
+
+async def test_the_last_word_on_a_topic_is_the_last_however_long_ago_the_advice_was_given(
+    database: Database, person: Caller
+) -> None:
+    clock = Clock()
+    recommender = Recommender(database, Scripted(), HOUR)
+    old = (await recommender.recommend(person, clock())).recommendations[0]
+    clock.advance(days=20)
+    await store_days(database, person, clock(), [Day(clock().date(), 60, 70, 81)])
+    new = (await recommender.recommend(person, clock())).recommendations[0]
+    await judge(database, person, clock(), new.id, Feedback(False))
+    clock.advance(minutes=1)
+    await judge(database, person, clock(), old.id, Feedback(True))
+
+    clock.advance(days=11)
+    history = await find_history(database, person, clock())
+
+    assert history.helped == ("rest",)
+    assert history.avoided == ()
+    assert history.refused == {new.recommendation}
+
+
+async def test_advice_from_before_there_were_topics_can_be_refused_and_stands_for_no_topic(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    clock = Clock()
+    recommender = Recommender(database, Rules(), HOUR)
+    first = (await recommender.recommend(person, clock())).recommendations
+    await admin.execute("update app.user_recommendations set topic = null where user_id = $1", person.user_id)
+    await judge(database, person, clock(), first[0].id, Feedback(False))
+    clock.advance(hours=2)
+
+    history = await find_history(database, person, clock())
+    batch = await recommender.recommend(person, clock())
+
+    assert history == History((), frozenset({first[0].recommendation}))
+    assert first[0].recommendation not in texts(batch)
+    assert first[1].recommendation in texts(batch)
+
+
+async def test_what_another_engine_said_is_refused_in_other_case_and_punctuation_too(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    clock = Clock()
+    said = [
+        "TAKE TWO SHORT BREAKS away from your desk each day this week: one before lunch, and one after!",
+        "Choose a time to put work and screens away each evening this week - half an hour before bed",
+    ]
+    first = (await Recommender(database, Scripted(), HOUR).recommend(person, clock())).recommendations
+    for piece, text in zip(first[:2], said, strict=True):
+        # On a topic of which the findings have nothing to say, so that it is the text alone that is refused.
+        await admin.execute(
+            "update app.user_recommendations set recommendation = $2, topic = 'people' where id = $1", piece.id, text
+        )
+        await judge(database, person, clock(), piece.id, Feedback(False))
+    clock.advance(hours=2)
+
+    batch = await Recommender(database, Rules(), HOUR).recommend(person, clock())
+
+    assert texts(batch)[0] == "Go outside for ten minutes before noon each day this week, and walk rather than sit."

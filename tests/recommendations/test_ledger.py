@@ -5,18 +5,20 @@ import time
 from datetime import timedelta
 from decimal import Decimal
 
+import asyncpg
 import pytest
 
 from service.caller import Caller
 from service.database import Connection, Database
-from service.errors import NoData, TooManyRequests
 from service.patterns.story import store_days
+from service.queries import LIST_STANDINGS, Query
 from service.recommendations.advice import Usage
+from service.recommendations.feedback import Feedback, judge
 from service.recommendations.ledger import Budget
 from service.recommendations.story import Recommender
 from service.seal import Seal
 from tests.conftest import NOW, SEAL_KEY, Clock, MakeCaller
-from tests.recommendations.scripted import DAY, HOUR, Scripted, count_kept, failing, runs_of, until_asked
+from tests.recommendations.scripted import DAY, HOUR, Scripted, failing, runs_of, until_asked
 
 
 async def test_of_all_who_ask_at_once_one_asks_the_engine(
@@ -141,70 +143,6 @@ async def test_a_service_that_stops_gives_up_its_lease_and_notes_it(
     assert tuple(used) == (2, 4_000 + 1_000)
 
 
-async def test_a_person_may_refresh_three_times_within_a_day(database: Database, person: Caller) -> None:
-    engine, clock = Scripted(), Clock()
-    recommender = Recommender(database, engine, HOUR)
-    await recommender.recommend(person, clock())
-
-    fresh = []
-    for _ in range(3):
-        clock.advance(minutes=10)
-        fresh.append(await recommender.refresh(person, clock()))
-    clock.advance(minutes=10)
-    with pytest.raises(TooManyRequests) as refused:
-        await recommender.refresh(person, clock())
-    kept = await recommender.recommend(person, clock())
-    clock.advance(seconds=int(refused.value.headers["Retry-After"]) - 1)
-    with pytest.raises(TooManyRequests):
-        await recommender.refresh(person, clock())
-    clock.advance(seconds=1)
-    again = await recommender.refresh(person, clock())
-
-    assert [batch.cached for batch in fresh] == [False, False, False]
-    assert len({batch.generated_at for batch in fresh}) == 3
-    assert refused.value.headers["Retry-After"] == str(24 * 3600 - 30 * 60)
-    assert (kept.cached, kept.recommendations) == (True, fresh[-1].recommendations)
-    assert not again.cached
-    assert len(engine.asked) == 5
-
-
-async def test_refreshes_at_once_count_as_one(database: Database, admin: Connection, person: Caller) -> None:
-    engine, clock = Scripted(), Clock()
-    both = [Recommender(database, engine, HOUR) for _ in range(2)]
-    await both[0].recommend(person, clock())
-    clock.advance(minutes=10)
-    engine.released.clear()
-    waiting = [asyncio.create_task(each.refresh(person, clock())) for each in both * 5]
-    await until_asked(engine, 2)
-    engine.released.set()
-
-    batches = await asyncio.gather(*waiting)
-
-    assert len({batch.recommendations[0].id for batch in batches}) == 1
-    assert batches[0].generated_at == clock()
-    assert len(engine.asked) == 2
-    assert await runs_of(admin, person) == [("missed", "made", "scripted"), ("refreshed", "made", "scripted")]
-
-
-async def test_a_refresh_that_fails_takes_nothing_away(database: Database, admin: Connection, person: Caller) -> None:
-    engine, clock = Scripted(), Clock()
-    recommender = Recommender(database, engine, HOUR)
-    made = await recommender.recommend(person, clock())
-    engine.error = failing("server_error")
-    clock.advance(minutes=10)
-
-    batch = await recommender.refresh(person, clock())
-
-    assert (batch.engine, batch.cached, batch.recommendations) == ("scripted", True, made.recommendations)
-    assert await count_kept(admin, person) == 5
-    assert await runs_of(admin, person) == [("missed", "made", "scripted"), ("refreshed", "server_error", None)]
-
-
-async def test_without_days_there_is_nothing_to_refresh(database: Database, caller: Caller) -> None:
-    with pytest.raises(NoData):
-        await Recommender(database, Scripted(), HOUR).refresh(caller, NOW)
-
-
 async def used(admin: Connection, caller: Caller) -> list[tuple[object, ...]]:
     """Give what the caller's tenant has used, a day in turn: calls, tokens."""
     rows = await admin.fetch(
@@ -263,8 +201,8 @@ async def test_beyond_the_days_calls_come_the_rules(  # noqa: PLR0913, PLR0917 -
     tomorrow = await recommender.recommend(people[2], clock())
 
     assert [batch.engine for batch in batches] == ["scripted", "scripted", "rules", "scripted"]
-    # There is nothing to be tried again soon: it is kept for the whole hour.
-    assert batches[2].expires_at == NOW + timedelta(hours=1)
+    # Others may give back what they set aside, and the day may end: it is tried again soon.
+    assert batches[2].expires_at == NOW + timedelta(minutes=5)
     assert (later.engine, tomorrow.engine) == ("rules", "scripted")
     assert await runs_of(admin, people[2]) == [
         ("missed", "over_budget", "rules"),
@@ -274,7 +212,7 @@ async def test_beyond_the_days_calls_come_the_rules(  # noqa: PLR0913, PLR0917 -
     assert await used(admin, person) == [(2, 2_000), (1, 1_000)]
     assert len(engine.asked) == 4
     said = "no advice from scripted: over_budget: the tenant has used up its budget of the day"
-    assert [record.getMessage() for record in caplog.records] == [said] * 2
+    assert [record.getMessage() for record in caplog.records] == [said]
 
 
 async def test_a_tenants_own_budget_wins_over_the_settings(
@@ -333,12 +271,89 @@ async def test_a_run_that_fails_counts_for_what_it_took(  # noqa: PLR0913, PLR09
     assert await runs_of(admin, person) == [("missed", outcome, "rules")]
 
 
-async def test_refreshes_without_ai_do_not_count(database: Database, admin: Connection, person: Caller) -> None:
-    engine, clock = Scripted(error=failing("circuit_open", Usage())), Clock()
-    recommender = Recommender(database, engine, HOUR)
+async def test_the_days_last_call_is_made_without_a_second_try(
+    database: Database, admin: Connection, person: Caller, make_caller: MakeCaller
+) -> None:
+    engine = Scripted(error=failing("server_error", Usage(calls=3)))
+    engine.most_calls = 3
+    people = [person, await make_caller(person), await make_caller(person)]
+    for each in people[1:]:
+        await store_days(database, each, NOW, [DAY])
+    recommender = Recommender(database, engine, HOUR, Budget(daily_calls=4))
 
-    for _ in range(5):
-        clock.advance(minutes=1)
-        assert (await recommender.refresh(person, clock())).engine == "rules"
+    await recommender.recommend(people[0], NOW)
+    engine.error = None
+    batches = [await recommender.recommend(each, NOW) for each in people[1:]]
 
-    assert [outcome for _, outcome, _ in await runs_of(admin, person)] == ["circuit_open"] * 5
+    assert engine.allowed == [3, 1]
+    assert [batch.engine for batch in batches] == ["scripted", "rules"]
+    assert await used(admin, person) == [(4, 1_000)]
+
+
+async def test_a_budget_that_somebody_keeps_locked_keeps_nobody_else_waiting(
+    service_url: str, admin_url: str, make_caller: MakeCaller
+) -> None:
+    """Six of one tenant want it at once, over a pool of four connections."""
+    database = await Database.open(service_url, 4, Seal(SEAL_KEY))
+    locked, other = await make_caller(), await make_caller()
+    people = [locked, *[await make_caller(locked) for _ in range(5)]]
+    for each in [*people, other]:
+        await store_days(database, each, NOW, [DAY])
+    recommender = Recommender(database, Scripted(), HOUR)
+    await recommender.recommend(people[0], NOW)
+    holder: Connection = await asyncpg.connect(admin_url)
+    async with holder.transaction():
+        await holder.execute("select from app.budget_use where tenant_id = $1 for update", locked.tenant_id)
+        waiting = [asyncio.create_task(recommender.recommend(each, NOW)) for each in people[1:]]
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        theirs = await recommender.recommend(other, NOW)
+        took = time.monotonic() - began
+        batches = await asyncio.gather(*waiting)
+    await holder.close()
+    afterwards = await recommender.recommend(people[1], NOW)
+    await database.close()
+
+    assert theirs.engine == "scripted"
+    assert took < 1.5
+    assert [(batch.engine, batch.expires_at) for batch in batches] == [("rules", NOW)] * 5
+    assert afterwards.engine == "scripted"
+
+
+async def test_what_the_person_says_while_they_wait_is_heeded(database: Database, person: Caller) -> None:
+    """The first process does not get to an end; meanwhile the person judges, and then the second asks the engine."""
+    stuck, engine, clock = Scripted(), Scripted(), Clock()
+    before = await Recommender(database, engine, HOUR).recommend(person, clock())
+    clock.advance(hours=1)
+    stuck.released.clear()
+    first_one = Recommender(database, stuck, HOUR, limit=5)
+    first = asyncio.create_task(first_one.recommend(person, clock()))
+    await until_asked(stuck)
+    second_one = Recommender(database, engine, HOUR, limit=5)
+    second = asyncio.create_task(second_one.recommend(person, clock()))
+    async with asyncio.timeout(5):
+        while not any(making.pattern for making in second_one._makings.values()):  # noqa: ASYNC110 - bounded
+            await asyncio.sleep(0.001)
+    await judge(database, person, clock(), before.recommendations[0].id, Feedback(helpful=False))
+    await first_one.close()
+    await asyncio.gather(first, return_exceptions=True)
+    await second
+
+    assert engine.histories[-1].refused == frozenset({"Rest 5.1"})
+
+
+async def test_who_is_deleted_before_a_run_begins_is_answered_all_the_same(
+    database: Database, admin: Connection, person: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Deleting(Database):
+        async def read(self, caller: Caller, query: Query, **values: object) -> list[asyncpg.Record]:
+            rows = await super().read(caller, query, **values)
+            if query is LIST_STANDINGS:
+                await admin.execute("delete from app.users where user_id = $1", person.user_id)
+            return rows
+
+    deleting = Deleting(database._pool, 4, Seal(SEAL_KEY))
+    batch = await Recommender(deleting, Scripted(), HOUR).recommend(person, NOW)
+
+    assert (batch.engine, batch.expires_at) == ("rules", NOW)
+    assert [record.message for record in caplog.records] == ["run not begun"]

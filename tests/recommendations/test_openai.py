@@ -15,7 +15,7 @@ from datetime import date
 import pytest
 
 from service.patterns.analysis import Day, Pattern, analyse
-from service.recommendations.advice import Advised, EngineFailed, History, Standing, Usage
+from service.recommendations.advice import Advised, DataPoint, EngineFailed, History, Standing, Usage
 from service.recommendations.openai import OpenAI
 from service.recommendations.prompt import PROMPT
 from service.recommendations.soundness import check
@@ -261,7 +261,67 @@ async def test_an_api_that_is_not_there_is_unreachable() -> None:
         failure = await advise(engine)
 
     assert isinstance(failure, EngineFailed)
-    assert (failure.outcome, failure.usage) == ("unreachable", Usage(2))
+    # Nothing was sent, and so nothing is counted.
+    assert (failure.outcome, failure.usage) == ("unreachable", Usage(0))
+
+
+async def test_a_question_that_was_sent_counts_though_the_next_could_not_be() -> None:
+    async with Server("close:at once") as api, opened(api.url, limit=2) as engine:
+        asking = asyncio.create_task(advise(engine))
+        await api.asked.wait()
+        await api.__aexit__()
+        failure = await asking
+
+    assert isinstance(failure, EngineFailed)
+    assert (failure.outcome, failure.usage) == ("unreachable", Usage(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("ALL_PROXY", "socks5://me:geheim@127.0.0.1:9", "ImportError"),
+        ("ALL_PROXY", "gopher://me:geheim@127.0.0.1:9", "ValueError"),
+        ("HTTPS_PROXY", "http://me:geheim@127.0.0.1:port", "InvalidURL"),
+        ("SSL_CERT_FILE", "/nowhere/geheim", "FileNotFoundError"),
+        ("SSL_CERT_FILE", __file__, "SSLError"),
+    ],
+)
+async def test_what_the_operator_has_set_wrong_is_named_and_what_is_in_it_is_not(
+    name: str, value: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    engine = OpenAI(api_key=KEY, base_url="http://127.0.0.1:9/v1", model=MODEL, timeout=LIMIT)
+    failure = await advise(engine)
+    await engine.close()
+
+    assert isinstance(failure, EngineFailed)
+    assert (failure.outcome, failure.usage) == ("unreachable", Usage(0))
+    assert failure.detail == (
+        f"{kind}: OPENAI_BASE_URL, a proxy (HTTPS_PROXY, ALL_PROXY ...) or SSL_CERT_FILE cannot be used"
+    )
+
+
+async def test_an_address_that_is_none_is_named() -> None:
+    engine = OpenAI(api_key=KEY, base_url="http://\u2603/v1", model=MODEL, timeout=LIMIT)
+    failure = await advise(engine)
+
+    assert isinstance(failure, EngineFailed)
+    assert failure.detail.startswith("InvalidURL: OPENAI_BASE_URL")
+
+
+async def test_what_comes_after_an_answer_is_not_the_next_ones(pair: tuple[Server, OpenAI]) -> None:
+    api, engine = pair
+    api.requests.clear()
+    api.tell("twice", "sound")
+    ada, bob = (analyse([Day(date(2026, 11, 22), score, 70, 81)]) for score in (31, 66))
+    first = await engine.advise(ada, History())
+    second = await engine.advise(bob, History())
+
+    assert [each.advice[0].data_point for each in (first, second)] == [
+        DataPoint("energy", "average", 31),
+        DataPoint("energy", "average", 66),
+    ]
+    assert len(api.requests) == 2
 
 
 @pytest.mark.parametrize("way", ["huge", "huge:chunked"])

@@ -30,13 +30,14 @@ class Scripted:
     name = "scripted"
     model = None
     prompt_version = None
+    most_calls = 0
     most_tokens = 0
 
     def __init__(self, *advice: Advice) -> None:
         self.advice = list(advice or ADVICE)
         self.asked = 0
 
-    async def advise(self, _: Pattern, __: History) -> Advised:
+    async def advise(self, _: Pattern, __: History, ___: int | None = None) -> Advised:
         self.asked += 1
         await self.think()
         return Advised(self.advice)

@@ -5,6 +5,7 @@ import time
 from datetime import date, timedelta
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from service import embedded
@@ -13,7 +14,8 @@ from service.database import Connection, Database
 from service.errors import NoData, Unavailable
 from service.patterns.analysis import Day, analyse
 from service.patterns.story import find_pattern, store_days
-from service.recommendations import story
+from service.queries import Query
+from service.recommendations import turn
 from service.recommendations.advice import DataPoint, EngineFailed
 from service.recommendations.batch import BasedOn, Keeping
 from service.recommendations.rules import GENERAL_ADVICE, recommend
@@ -148,7 +150,7 @@ async def test_where_engine_and_rules_fail_there_is_general_advice_that_is_not_k
     def fail(*_: object) -> None:
         raise RuntimeError("out of rules")
 
-    monkeypatch.setattr(story, "recommend", fail)
+    monkeypatch.setattr(turn, "recommend", fail)
     engine = Scripted(error=RuntimeError("out of ideas"))
 
     batch = await Recommender(database, engine, HOUR).recommend(person, NOW)
@@ -264,6 +266,62 @@ async def test_a_stale_batch_is_given_at_once_while_one_caller_has_another_made(
     assert (renewed.stale, renewed.cached, renewed.generated_at) == (False, True, clock())
     assert len(engine.asked) == 2
     assert await runs_of(admin, person) == [("missed", "made", "scripted"), ("renewed", "made", "scripted")]
+
+
+async def test_a_renewal_that_fails_leaves_the_stale_batch_and_is_tried_again_after_five_minutes(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    engine, clock = Scripted(), Clock()
+    recommender = Recommender(database, engine, Keeping(stale=timedelta(hours=12)))
+    made = await recommender.recommend(person, clock())
+    engine.error = failing("server_error")
+    clock.advance(hours=1)
+
+    given = []
+    for _ in range(6):
+        given.append(await recommender.recommend(person, clock()))
+        await asyncio.gather(*(making.task for making in recommender._makings.values()))
+        clock.advance(minutes=1)
+    engine.error = None
+    clock.advance(minutes=4)
+    given.append(await recommender.recommend(person, clock()))
+    await asyncio.gather(*(making.task for making in recommender._makings.values()))
+    renewed = await recommender.recommend(person, clock())
+
+    assert [(batch.engine, batch.stale, texts(batch)) for batch in given] == [("scripted", True, texts(made))] * 7
+    assert (renewed.stale, renewed.generated_at) == (False, clock())
+    assert await runs_of(admin, person) == [
+        ("missed", "made", "scripted"),
+        ("renewed", "server_error", None),
+        ("renewed", "server_error", None),
+        ("renewed", "made", "scripted"),
+    ]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05, 0.2])
+async def test_on_a_slow_database_the_answer_is_not_later(
+    service_url: str, make_caller: MakeCaller, pause: float
+) -> None:
+    class Slow(Database):
+        async def read(self, caller: Caller, query: Query, **values: object) -> list[asyncpg.Record]:
+            await asyncio.sleep(pause)
+            return await super().read(caller, query, **values)
+
+    database = await Slow.open(service_url, 2, Seal(SEAL_KEY))
+    person = await make_caller()
+    await store_days(database, person, NOW, [DAY])
+    engine = Scripted()
+    engine.released.clear()
+    recommender = Recommender(database, engine, HOUR, limit=0.8)
+
+    began = time.monotonic()
+    batch = await recommender.recommend(person, NOW)
+    took = time.monotonic() - began
+    await recommender.close()
+    await database.close()
+
+    assert took < 0.8 + 0.2
+    assert (batch.engine, batch.expires_at) == ("rules", NOW)
 
 
 async def test_a_batch_past_its_stale_time_is_not_given(database: Database, person: Caller) -> None:
