@@ -39,6 +39,7 @@ CONSTRAINTS = {
     "tenants_name_length": "a name has 1 to 200 characters",
     "users_email_key": "there is a user of this e-mail address in this tenant already",
     "users_email_is_an_address": "this is not an e-mail address",
+    "pattern_data_user_fkey": "a user was deleted while their days were imported: run it again",
     "users_timezone_known": "expected an IANA time zone, such as Europe/Berlin",
 }
 

@@ -13,8 +13,9 @@ import rich_click as click
 
 from service import migrating, psql, serving
 from service.administrator import Administrator, AdministratorError, Person
-from service.commands.options import in_folder
+from service.commands.data import import_days
 from service.commands.demo import demo
+from service.commands.options import in_folder
 from service.commands.people import analyst, sign, tenant, token, user
 from service.commands.schema import doctor, migrate, seal
 from service.embedded import EmbeddedError
@@ -139,5 +140,5 @@ def url(admin: bool, data: Path) -> None:
         click.echo(found.admin_url if admin else found.service_url)
 
 
-for part in (analyst, demo, doctor, migrate, seal, tenant, token, user):
+for part in (analyst, demo, doctor, import_days, migrate, seal, tenant, token, user):
     cli.add_command(part)

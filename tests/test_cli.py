@@ -16,12 +16,9 @@ import rich_click as click
 from click.testing import CliRunner
 
 from service.administrator import Administrator, AdministratorError
-from service.caller import Caller
 from service.cli import cli
 from service.embedded import Server
-from service.seal import NOBODY, Seal
 from tests.command import DAYMARK, Running, ended, environment, run, started, until
-from tests.conftest import SEAL_KEY
 
 READY = "psql acme"
 ALL_DAYS = "/api/insights/patterns?days=90"
@@ -303,6 +300,7 @@ def test_migrate_up_status_and_down(tmp_path: Path, postgres: Server, own_databa
         "0011.budgets",
         "0012.recommendation-runs",
         "0013.check-what-was-there",
+        "0014.judged-recommendations",
     ]
 
     def migrate(*arguments: str) -> list[str]:
@@ -351,27 +349,3 @@ def test_wrong_settings_are_each_named_before_anything_starts(tmp_path: Path) ->
         "daymark: DAYMARK_LOG: expected text or json, not 'xml'",
     ]
     assert [path.name for path in tmp_path.iterdir()] == [".env"]
-
-
-def test_demo_data_are_complete_in_range_apart_and_not_loaded_twice(
-    tmp_path: Path, postgres: Server, own_database: str
-) -> None:
-    url = postgres.url("postgres", own_database)
-    arguments = ("demo", "--tenants", "3", "--users", "4", "--days", "10")
-    first = run(tmp_path, *arguments, DAYMARK_ADMIN_DATABASE_URL=url)
-    assert (first.returncode, first.stdout) == (0, "120 days of 12 users in 3 tenants saved\n")
-    assert "3/3" in first.stderr
-    again = run(tmp_path, *arguments, DAYMARK_ADMIN_DATABASE_URL=url)
-    assert (again.returncode, again.stdout) == (0, "0 days of 12 users in 3 tenants saved\n")
-    with psycopg.connect(url) as connection:
-        assert connection.execute(
-            "select count(*), count(distinct tenant_id), count(distinct user_id), count(distinct date),"
-            " min(least(energy, focus, fulfillment)) >= 0, max(greatest(energy, focus, fulfillment)) <= 100"
-            " from app.pattern_data"
-        ).fetchone() == (120, 3, 12, 10, True, True)
-        [(tenant_id,), *_] = connection.execute("select tenant_id from app.tenants").fetchall()
-    with psycopg.connect(postgres.url("daymark_service", own_database)) as connection:
-        admin = Caller(tenant_id, NOBODY, "admin")
-        seal = Seal(SEAL_KEY).sign(admin, connection.info.backend_pid, datetime.now(UTC) + timedelta(minutes=1))
-        connection.execute("select app.enter(%s, null, %s)", (tenant_id, seal))
-        assert connection.execute("select count(*) from app.pattern_data").fetchone() == (40,)

@@ -3,16 +3,15 @@
 Pure: no clock, no I/O, and the same for the same pattern and history.
 """
 
-import re
 from collections.abc import Iterable
 from itertools import chain
 
 from service.patterns.analysis import METRICS, Metric, Pattern
 from service.recommendations.advice import Advice, Advised, History
 from service.recommendations.findings import Finding, average_of, findings, weakest
+from service.recommendations.gist import gist
 from service.recommendations.habits import HABITS, NEXT_STEPS
 from service.recommendations.sayings import Saying
-from service.recommendations.soundness import plain
 
 LEAST = 2
 MOST = 5
@@ -110,19 +109,6 @@ class Taste:
         if piece.topic in self.helped:
             return 0
         return 2 if piece.topic in self.ignored and not is_about(piece, weak) else 1
-
-
-# In a text that is reduced: one weekday or more, in full or short, and what joins them.
-_DAY = r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:days?)?"
-WEEKDAYS = re.compile(rf"\b{_DAY}(?: (?:and )?{_DAY})*\b")
-
-
-def gist(text: str) -> str:
-    """Reduce a recommendation to what makes it the same as another to whoever refused it, whichever weekdays it names.
-
-    The weekdays change with the scores: "Look back at Mon and Wed" and "Look back at Fri" are one piece of advice.
-    """
-    return WEEKDAYS.sub("days", plain(text))
 
 
 def pieces_on(finding: Finding, taste: Taste) -> list[Advice]:

@@ -14,6 +14,7 @@ from typing import Final
 from service.patterns.analysis import LOW_ENERGY, METRICS, PEAK, Pattern, score, trend_of
 from service.recommendations.advice import PEAK as PLANNED_PEAK
 from service.recommendations.advice import Advice, DataPoint, History, Topic, figures
+from service.recommendations.gist import gist
 from service.recommendations.prompt import COUNT
 
 MOST_WORDS = 24
@@ -40,7 +41,7 @@ def check(advice: Sequence[Advice], pattern: Pattern, history: History) -> None:
     if len(advice) != COUNT:
         raise Unsound(f"{len(advice)} recommendations")
     true, known = figures(pattern), known_numbers(pattern)
-    taken = {plain(text) for text in history.refused}
+    taken = {gist(text) for text in history.refused}
     for number, each in enumerate(advice, 1):
         try:
             check_text(each.recommendation, each.reasoning)
@@ -49,7 +50,7 @@ def check(advice: Sequence[Advice], pattern: Pattern, history: History) -> None:
             check_choice(each, true, history.avoided, taken)
         except Unsound as defect:
             raise Unsound(f"recommendation {number}: {defect}") from None
-        taken.add(plain(each.recommendation))
+        taken.add(gist(each.recommendation))
 
 
 # Dashes part words; U+2013 and U+2014 are the en dash and the em dash.
@@ -231,10 +232,5 @@ def check_choice(
         raise Unsound("data point: not in the pattern")
     if advice.topic in avoided:
         raise Unsound("topic: one that the person called unhelpful")
-    if plain(advice.recommendation) in taken:
+    if gist(advice.recommendation) in taken:
         raise Unsound("recommendation: given twice, or called unhelpful")
-
-
-def plain(text: str) -> str:
-    """Reduce a text to what makes it the same as another: not case, nor spaces, nor punctuation."""
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))

@@ -19,8 +19,9 @@ from service.recommendations import sayings
 from service.recommendations.advice import TOPICS, Advice, Advised, DataPoint, Engine, History, Standing, Topic, figures
 from service.recommendations.batch import Batch, Recommendation
 from service.recommendations.feedback import Feedback, judge
+from service.recommendations.gist import gist
 from service.recommendations.habits import HABITS, NEXT_STEPS
-from service.recommendations.rules import GENERAL_ADVICE, Rules, gist, recommend
+from service.recommendations.rules import GENERAL_ADVICE, Rules, recommend
 from service.recommendations.sayings import Saying
 from service.recommendations.soundness import check_text
 from service.recommendations.story import Recommender
