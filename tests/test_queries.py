@@ -166,8 +166,8 @@ OWN_VALUES = {
     "users/save_user": {"email": "new@t7.test"},
     "analysts/save_pin": {"login": "a new one"},
 }
-# Nobody is making USER's recommendations, or save_run would get no lease; and USER has some, so the demo makes none. What
-# these find, the tests of their subjects show.
+# Nobody is making USER's recommendations, or save_run would get no lease; and USER has some, so the demo makes none.
+# What these find, the tests of their subjects show.
 FIND_NOTHING = {"recommendations/find_running", "recommendations/save_lost_runs", "demo/list_demo_weeks"}
 
 # What only the owner reads, and what is the same for all tenants: no row of a tenant's own.
