@@ -33,7 +33,7 @@ MOST_ATTEMPTS = 10
 REFRESHES_WITHIN = dt.timedelta(days=1)
 
 # Milliseconds. A tenant's budget of the day is one row: whoever keeps it locked keeps a connection from all tenants.
-LONGEST_WAIT = 300
+LONGEST_WAIT = 600
 
 # What an API turned away or failed at, it does not bill.
 NOT_BILLED = {"rejected", "rate_limited", "server_error", "circuit_open", "over_budget"}
