@@ -24,8 +24,8 @@ check: .venv/installed-dev  ## Style, types, SQL lints, and the policies linted 
 	$(BIN)/squawk $(SQUAWK) --exclude=ban-drop-column,ban-drop-constraint,ban-drop-table,ban-drop-schema,ban-drop-function,ban-drop-view migrations/*.rollback.sql  # dropping is what they are for
 	$(BIN)/python -m tests.policies
 
-bench: .venv/installed-dev  ## Run the benchmarks and print their table
-	@$(BIN)/python -m tests.bench
+bench: .venv/installed-dev  ## Run the benchmarks and print their tables (COMPARE=old.json: and the change)
+	@$(BIN)/python -m tests.bench $(if $(COMPARE),--compare $(COMPARE))
 
 setup: .venv/installed  ## Make .venv with `daymark` in it, and nothing more
 

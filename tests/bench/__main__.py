@@ -1,122 +1,85 @@
-"""What a request costs, against a route that does nothing, in one run on one machine.
+"""What a request costs, against a route that does nothing and against other ways to do it, in one run on one machine.
 
 One worker, Postgres and the load share the machine, so only the ratios mean anything elsewhere. Each figure is the
-median of several rounds, which take turns so that a slow moment of the machine hits all of them alike.
+median of several rounds, which take turns so that a slow moment of the machine hits all of them alike; a ratio is of
+two figures of the same round.
 """
 
-import json
+import argparse
+import asyncio
 import os
-import socket
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+import platform
+from contextlib import ExitStack
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg
+import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.progress import Progress
 
-from tests.bench import day
+from tests.bench import day, load
+from tests.bench.figures import Run, changes_of, read, tables_of, targets_of
+from tests.bench.rounds import CONNECTIONS, SECONDS, TARGETS, Bench, Servers
+from tests.bench.servers import TENANTS, USERS, Ground, ground, serving
+from tests.bench.twins import make_schemas
 
-CONNECTIONS = 32
-ROUNDS = 5
-SECONDS = 2.0
-DAYMARK = Path(sys.executable).with_name("daymark")
 RESULTS = Path("bench.json")
-
-PATHS = {
-    "a route that does nothing": "/health/live",
-    "recommendations, cached": "/api/insights/recommendations",
-    "patterns of 7 days": "/api/insights/patterns?days=7",
-    "patterns of 90 days": "/api/insights/patterns?days=90",
-}
+ROUNDS = 5
+IMPORTS = 2
 
 
-@contextmanager
-def service() -> Iterator[tuple[int, str]]:
-    """Run `daymark serve` on an embedded Postgres with made-up data; give its port and a token."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = ["--data", folder]
-        run("demo", "--tenants", "20", "--users", "50", "--days", "90", *data)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        # `dev` and not `serve`: it keeps the database for as long as it runs. Its log goes nowhere, as in a quiet
-        # terminal, but is written all the same.
-        server = subprocess.Popen(
-            [DAYMARK, "dev", "--port", str(port), *data], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+async def measure(on: Ground, progress: Progress) -> Run:
+    """Measure all that is measured on a served database."""
+    connection = await asyncpg.connect(on.admin_url)
+    try:
+        writers: UUID = await connection.fetchval(
+            "insert into app.tenants (slug, name) values ('writers', 'Writers') returning tenant_id"
         )
-        try:
-            wait_for(port)
-            yield port, run("token", "demo-1", "person-1@demo-1.test", "--ttl", "24h", *data)
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def run(*arguments: str) -> str:
-    return subprocess.run([DAYMARK, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
-
-
-def measure(port: int, token: str, path: str) -> dict[str, float]:
-    """Load one path in a process of its own."""
-    arguments = [str(port), path, token, str(CONNECTIONS), str(SECONDS)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.load", *arguments], check=True, capture_output=True, text=True
-    )
-    figures: dict[str, float] = json.loads(done.stdout)
-    if figures["failed"]:
-        raise SystemExit(f"{figures['failed']:.0f} requests to {path} failed")
-    return figures
+        bar = progress.add_task("memory", total=ROUNDS + IMPORTS + 1)
+        with ExitStack() as held:
+            bench = Bench(on, held.enter_context(load.running()), connection, writers)
+            ours = held.enter_context(serving(on))
+            bench.age(ours)
+            await make_schemas(connection)
+            twins = (held.enter_context(serving(on, name)) for name in ("bench_open", "bench_common"))
+            servers = Servers(ours, *twins)
+            bench.compare_answers(servers)
+            progress.update(bar, description="rounds", advance=1)
+            for _ in range(ROUNDS):
+                await bench.round(servers)
+                progress.advance(bar)
+            for _ in range(IMPORTS):
+                await bench.import_days()
+                progress.advance(bar)
+        machine: dict[str, str | int] = {
+            "cores": os.cpu_count() or 0,
+            "people": TENANTS * USERS,
+            "python": platform.python_version(),
+            "postgres": str(await connection.fetchval("show server_version")),
+        }
+        return Run(machine, bench.figures())
+    finally:
+        await connection.close()
 
 
 def main() -> None:
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in PATHS}
-    with service() as (port, token):
-        for path in PATHS.values():  # what is made once (recommendations, prepared statements) is made before
-            measure(port, token, path)
-        for _ in range(ROUNDS):
-            for name, path in PATHS.items():
-                rounds[name].append(measure(port, token, path))
-
-    table = Table(title=f"{CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS:g} s, {os.cpu_count()} cores for all")
-    for heading in ("", "of nothing", "requests/s", "spread", "p50 ms", "p99 ms"):
-        table.add_column(heading, justify="left" if heading == "" else "right")
-    results = {}
-    nothing = [each["rate"] for each in rounds["a route that does nothing"]]
-    for name, figures in rounds.items():
-        rates = [each["rate"] for each in figures]
-        ratio = statistics.median(rate / base for rate, base in zip(rates, nothing, strict=True))
-        medians = {key: statistics.median(each[key] for each in figures) for key in ("rate", "p50", "p99")}
-        results[name] = {"ratio": ratio, **medians}
-        table.add_row(
-            name,
-            f"{ratio:.2f}",
-            f"{medians['rate']:,.0f}",
-            f"{min(rates):,.0f} to {max(rates):,.0f}",
-            f"{medians['p50']:.1f}",
-            f"{medians['p99']:.1f}",
-        )
-    Console().print(table)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="an earlier bench.json, to show the change since")
+    given = parser.parse_args()
+    before = read(given.compare) if given.compare else None
+    with Progress(console=Console(stderr=True), transient=True) as progress, ground() as on:
+        run = asyncio.run(measure(on, progress))
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
+    console = Console()
+    console.print(f"{CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS:g} s, {os.cpu_count()} cores for all")
+    for table in tables_of(run.figures):
+        console.print(table)
     day.main()
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    if before is not None:
+        console.print(changes_of(before, run))
+    console.print(targets_of(run, TARGETS))
+    console.print("whether b takes no longer at a million people: python -m tests.bench.size (a quarter of an hour)")
 
 
 if __name__ == "__main__":
