@@ -70,11 +70,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
     async def connected(app: Litestar) -> AsyncIterator[None]:
         database = await Database.open(database_url, size, seal)
         openai = open_openai(settings) if engine is None else None
-        circuit = None if openai is None else Circuit(openai)
+        maker = engine or (Rules() if openai is None else Circuit(openai))
         budget = budget_of(settings)
-        recommender = Recommender(
-            database, engine or circuit or Rules(), keeping_of(settings), budget, settings.openai_timeout
-        )
+        recommender = Recommender(database, maker, keeping_of(settings), budget, settings.openai_timeout)
+        circuit = maker if isinstance(maker, Circuit) else None
         app.state.runtime = Runtime(settings, database, tokens, recommender, budget, circuit, clock)
         try:
             yield

@@ -18,7 +18,7 @@ import pytest
 
 from service import embedded
 from service.caller import Caller
-from service.database import COMMAND_TIMEOUT, SEAL_USE, SERVER_SETTINGS, Connection, Database, Transaction
+from service.database import COMMAND_TIMEOUT, MOST_SEALS, SEAL_USE, SERVER_SETTINGS, Connection, Database, Transaction
 from service.errors import NotFound, Unavailable, UnknownTenant
 from service.patterns.analysis import Day
 from service.patterns.story import delete_day, find_pattern, store_days
@@ -667,36 +667,45 @@ async def test_a_connection_on_which_something_was_left_is_used_once_and_no_more
         await database.close()
 
 
+class CountingSeal(Seal):
+    """Notes whose contexts it seals, and for which connection."""
+
+    def __init__(self) -> None:
+        super().__init__(SEAL_KEY)
+        self.sealed: list[tuple[Caller, int]] = []
+
+    def sign(self, caller: Caller, backend: int, expires: datetime) -> str:
+        self.sealed.append((caller, backend))
+        return super().sign(caller, backend, expires)
+
+
 async def test_a_seal_is_used_again_for_seconds_by_its_own_person_on_its_own_connection(
-    service_url: str, caller: Caller, stranger: Caller, monkeypatch: pytest.MonkeyPatch
+    service_url: str, caller: Caller, stranger: Caller
 ) -> None:
-    sealed: list[tuple[Caller, int]] = []
-
-    class Counting(Seal):
-        def sign(self, caller: Caller, backend: int, expires: datetime) -> str:
-            sealed.append((caller, backend))
-            return super().sign(caller, backend, expires)
-
-    opened = await Database.open(service_url, 1, Counting(SEAL_KEY))
+    seal = CountingSeal()
+    opened = await Database.open(service_url, 1, seal)
     for _ in range(3):
         for who in (caller, stranger):
             [row] = await opened.read(who, PID)
-    at_once = list(sealed)
-    moment = time.monotonic() + SEAL_USE
-    monkeypatch.setattr("service.database.time.monotonic", lambda: moment)
+    at_once = list(seal.sealed)
+    used_for = [each.until - time.monotonic() for each in opened._sealed.values()]
+    # As old as they may become.
+    opened._sealed = {key: each._replace(until=time.monotonic()) for key, each in opened._sealed.items()}
     await opened.read(caller, PID)
     await opened.close()
 
     assert at_once == [(caller, row["pid"]), (stranger, row["pid"])]
-    assert sealed == [*at_once, (caller, row["pid"])]
+    assert all(SEAL_USE - 5 < seconds <= SEAL_USE for seconds in used_for)
+    assert seal.sealed == [*at_once, (caller, row["pid"])]
 
 
-async def test_no_more_seals_are_remembered_than_there_is_room_for(
-    service_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.database.MOST_SEALS", 3)
-    opened = await Database.open(service_url, 1, Seal(SEAL_KEY))
-    for _ in range(10):
+async def test_no_more_seals_are_remembered_than_there_is_room_for(service_url: str) -> None:
+    opened = await Database.open(service_url, 1, SEAL)
+    most = 0
+    for _ in range(MOST_SEALS + 1):
         await opened.read(Caller(uuid4(), uuid4()), PID)
-        assert len(opened._sealed) <= 3
+        most = max(most, len(opened._sealed))
     await opened.close()
+
+    assert most == MOST_SEALS
+    assert len(opened._sealed) == 1

@@ -9,7 +9,6 @@ import pytest
 from service import express
 from service.caller import Caller
 from service.embedded import Server
-from service.recommendations.routes import RecommendationsController
 from service.recommendations.story import Recommender
 from tests.conftest import Clock, Serve, bearer, run_as_admin, sign
 
@@ -151,7 +150,3 @@ async def test_a_database_that_is_away_is_asked_once(
 
     assert (response.json()["source"], response.json()["reason"]) == ("sample", "unavailable")
     assert looked_up == [caller]
-
-
-def test_its_path_is_the_routes() -> None:
-    assert RecommendationsController.path == express.PATH

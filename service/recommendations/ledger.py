@@ -68,7 +68,7 @@ class Run(Struct, frozen=True):
     calls_set_aside: int = 0
 
 
-class Making(Struct, frozen=True):
+class Result(Struct, frozen=True):
     """What an engine made in a run, and what that took."""
 
     outcome: Outcome
@@ -139,7 +139,7 @@ async def set_aside(transaction: Transaction, engine: Engine, run: Run, budget: 
     return run
 
 
-async def end_run(transaction: Transaction, run: Run, made: Making, given: str | None, budget: Budget) -> None:
+async def end_run(transaction: Transaction, run: Run, made: Result, given: str | None, budget: Budget) -> None:
     """End a run, which is to let go of the lease: what came of it, and whose advice was given (None: nobody's)."""
     usage, cost = made.usage, None if made.is_unsure else budget.cost(made.usage)
     await transaction.fetch(
@@ -156,7 +156,7 @@ async def end_run(transaction: Transaction, run: Run, made: Making, given: str |
     )
 
 
-async def put_right(transaction: Transaction, run: Run, made: Making) -> None:
+async def put_right(transaction: Transaction, run: Run, made: Result) -> None:
     """Give back to the budget what was set aside for a run that has ended, and not used."""
     if run.set_aside:
         used = run.set_aside if made.is_unsure else made.usage.tokens_in + made.usage.tokens_out

@@ -22,7 +22,7 @@ from service.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from service.express import raise_if_away
+from service.express import PATH, raise_if_away
 from service.fallback import EXCUSABLE, Handling
 from service.guards import require_caller, require_known_parameters
 from service.identity.bearer import identify
@@ -47,7 +47,7 @@ from service.runtime import runtime_of, time_of
 class RecommendationsController(Controller):
     """/api/insights/recommendations."""
 
-    path = "/api/insights/recommendations"
+    path = PATH
     guards = (require_known_parameters,)
     tags = ("Recommendations",)
 
@@ -91,7 +91,7 @@ class RecommendationsController(Controller):
         runtime, now = runtime_of(request), time_of(request)
         batch = await runtime.recommender.refresh(request.user, now)
         # What a browser keeps of the address that is read is outdated now: RFC 9111, 4.4.
-        headers = {"Cache-Control": "no-store", "Content-Location": RecommendationsController.path}
+        headers = {"Cache-Control": "no-store", "Content-Location": PATH}
         return Response(answer_of(batch, None), headers=headers)
 
     @post(

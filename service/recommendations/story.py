@@ -3,15 +3,13 @@
 import asyncio
 import datetime as dt
 import logging
-from contextlib import suppress
 from functools import partial
-from typing import TypeGuard
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 
 from service.caller import Caller
-from service.database import Database, Undo
+from service.database import Database
 from service.errors import Problem, Unavailable
 from service.patterns.analysis import Pattern
 from service.patterns.story import find_pattern
@@ -19,7 +17,7 @@ from service.queries import FIND_RUNNING
 from service.recommendations.advice import Engine, History
 from service.recommendations.batch import Batch, Keeping, find_kept
 from service.recommendations.feedback import find_history
-from service.recommendations.ledger import Budget, Reason, Run, require_refresh_left
+from service.recommendations.ledger import Budget, Reason
 from service.recommendations.turn import Turns, without_ai
 
 log = logging.getLogger(__name__)
@@ -149,7 +147,7 @@ class Recommender:
             making.pattern = pattern = await find_pattern(self._database, caller, now, WINDOW_DAYS)
             making.history = await find_history(self._database, caller, now)
             try:
-                begun = await self._begin(caller, now, reason, pattern, making.before)
+                begun = await self._turns.begin(caller, now, reason, pattern, making.before)
             except asyncpg.PostgresError:
                 # The person was deleted meanwhile, or somebody keeps the budget locked: all is answered but by AI.
                 log.exception("run not begun")
@@ -165,28 +163,6 @@ class Recommender:
             # Where the other refreshed in vain, so would this one.
             if kept is not None and not kept.stale:
                 return kept
-
-    async def _begin(
-        self, caller: Caller, now: dt.datetime, reason: Reason, pattern: Pattern, before: Batch | None
-    ) -> Run | Batch | None:
-        """Begin a run; or give the batch that somebody has made meanwhile, or None where somebody is making one.
-
-        Raises TooManyRequests.
-        """
-        kept: Batch | None = None
-        with suppress(Undo):
-            async with self._database.transaction(caller) as transaction:
-                run = Run(uuid4(), reason, now)
-                if not await self._turns.begin(transaction, run, pattern):
-                    return None
-                # Looked for once more, now that nobody else can be making it.
-                kept = await find_kept(transaction.fetch, now, self._keeping)
-                if _wanted(kept, before, now):
-                    raise Undo
-                if reason == "refreshed":
-                    await require_refresh_left(transaction, run)
-                return await self._turns.set_aside(transaction, run)
-        return kept
 
     def _note_renewal(self, caller: Caller, now: dt.datetime, *, failed: bool) -> None:
         """Note whether a renewal failed, so that not everybody who is given a stale batch has the next one tried."""
@@ -205,10 +181,3 @@ class Recommender:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
             running = bool(await self._database.read(caller, FIND_RUNNING))
-
-
-def _wanted(kept: Batch | None, before: Batch | None, now: dt.datetime) -> TypeGuard[Batch]:
-    """Say whether a batch is fresh, and a later one than there was before, or of the very instant of the request."""
-    if kept is None or kept.stale:
-        return False
-    return before is None or kept.generated_at > before.generated_at or kept.generated_at == now

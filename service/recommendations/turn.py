@@ -4,19 +4,31 @@ import asyncio
 import datetime as dt
 import logging
 import time
+from contextlib import suppress
 from functools import partial
-from uuid import UUID
+from typing import TypeGuard
+from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
 
 from service.caller import Caller
-from service.database import Database, Transaction
+from service.database import Database, Undo
 from service.errors import Unavailable
 from service.patterns.analysis import Pattern
 from service.recommendations.advice import Engine, EngineFailed, History, Usage
 from service.recommendations.batch import Batch, Keeping, based_on, find_kept, keep, make_batch
-from service.recommendations.ledger import Budget, Making, Run, begin_run, end_run, put_right, set_aside
+from service.recommendations.ledger import (
+    Budget,
+    Reason,
+    Result,
+    Run,
+    begin_run,
+    end_run,
+    put_right,
+    require_refresh_left,
+    set_aside,
+)
 from service.recommendations.rules import GENERAL_ADVICE, recommend
 
 log = logging.getLogger(__name__)
@@ -37,16 +49,32 @@ class Turns:
         self._keeping = keeping
         self._budget = budget
         self._limit = limit
-        # Of which tenants it was said that their budget of a day is used up.
-        self._spent: dict[UUID, dt.date] = {}
+        # Of which tenants it was said on this day that their budget is used up.
+        self._spent: tuple[dt.date, set[UUID]] = (dt.date.min, set())
 
-    async def begin(self, transaction: Transaction, run: Run, pattern: Pattern) -> bool:
-        """Begin a run; False where another is making these recommendations."""
-        return await begin_run(transaction, self._engine, run, based_on(pattern), self._limit + GRACE)
+    async def begin(
+        self, caller: Caller, now: dt.datetime, reason: Reason, pattern: Pattern, before: Batch | None
+    ) -> Run | Batch | None:
+        """Begin a run; or give the batch that somebody has made meanwhile, or None where somebody is making one.
 
-    async def set_aside(self, transaction: Transaction, run: Run) -> Run:
-        """Have the budget hold ready what a run may take, and give the run as it is then."""
-        return await set_aside(transaction, self._engine, run, self._budget)
+        `before` is what the person had when they asked for another. Raises TooManyRequests, and asyncpg's PostgresError
+        where the person was deleted meanwhile or somebody keeps the tenant's budget locked.
+        """
+        kept: Batch | None = None
+        with suppress(Undo):
+            async with self._database.transaction(caller) as transaction:
+                run = Run(uuid4(), reason, now)
+                lease = self._limit + GRACE
+                if not await begin_run(transaction, self._engine, run, based_on(pattern), lease):
+                    return None
+                # Looked for once more, now that nobody else can be making it.
+                kept = await find_kept(transaction.fetch, now, self._keeping)
+                if _wanted(kept, before):
+                    raise Undo
+                if reason == "refreshed":
+                    await require_refresh_left(transaction, run)
+                return await set_aside(transaction, self._engine, run, self._budget)
+        return kept
 
     async def take(self, caller: Caller, run: Run, pattern: Pattern, history: History, at: dt.datetime) -> Batch:
         """Make recommendations of the instant `at` and keep them, whatever becomes of the engine.
@@ -59,8 +87,7 @@ class Turns:
             made = await self._ask(caller, run, pattern, history)
         except asyncio.CancelledError:
             async with asyncio.timeout(LAST_WORD):
-                usage = Usage(calls=1 if run.set_aside else 0)
-                given_up = Making("abandoned", (), usage, time.monotonic() - began)
+                given_up = Result("abandoned", (), _unknown(run), time.monotonic() - began)
                 await self._end(caller, run, given_up, None)
             raise
         if made.outcome == "made" and made.advice:
@@ -78,7 +105,7 @@ class Turns:
         standing_in = msgspec.structs.replace(batch, fallback=True, expires_at=at + life)
         return await self._end_with(caller, run, made, standing_in)
 
-    async def _ask(self, caller: Caller, run: Run, pattern: Pattern, history: History) -> Making:
+    async def _ask(self, caller: Caller, run: Run, pattern: Pattern, history: History) -> Result:
         began = time.monotonic()
         if run.set_aside is None:
             spent = EngineFailed("over_budget", "the tenant has used up its budget of the day")
@@ -90,22 +117,27 @@ class Turns:
         except EngineFailed as error:
             return self._failed(caller, run, error, began)
         except TimeoutError:
-            endless = EngineFailed("timed_out", "it did not keep to its limit", Usage(calls=1))
+            endless = EngineFailed("timed_out", "it did not keep to its limit", _unknown(run))
             return self._failed(caller, run, endless, began)
         except Exception:
             log.exception("engine failed", extra={"engine": self._engine.name})
-            return Making("failed", (), Usage(), time.monotonic() - began)
-        return Making("made", advised.advice, advised.usage, time.monotonic() - began)
+            return Result("failed", (), _unknown(run), time.monotonic() - began)
+        return Result("made", advised.advice, advised.usage, time.monotonic() - began)
 
-    def _failed(self, caller: Caller, run: Run, error: EngineFailed, began: float) -> Making:
-        today = run.started_at.date()
-        said = error.outcome == "over_budget" and self._spent.get(caller.tenant_id) == today
-        if error.outcome == "over_budget":
-            self._spent[caller.tenant_id] = today
+    def _failed(self, caller: Caller, run: Run, error: EngineFailed, began: float) -> Result:
+        said = error.outcome == "over_budget" and self._was_said(caller.tenant_id, run.started_at.date())
         # Of a circuit that is open has been told when it opened; of a budget, once a day is enough.
         if error.outcome != "circuit_open" and not said:
             log.warning("no advice from %s: %s", self._engine.name, error, extra={"tenant": str(caller.tenant_id)})
-        return Making(error.outcome, (), error.usage, time.monotonic() - began)
+        return Result(error.outcome, (), error.usage, time.monotonic() - began)
+
+    def _was_said(self, tenant_id: UUID, today: dt.date) -> bool:
+        """Say whether this was asked of a tenant before on this day."""
+        if self._spent[0] != today:
+            self._spent = today, set()
+        said = tenant_id in self._spent[1]
+        self._spent[1].add(tenant_id)
+        return said
 
     async def _find_good(self, caller: Caller, now: dt.datetime) -> Batch | None:
         """Find what the person has, if that is better than what stands in for better: fresh, or stale by an engine."""
@@ -115,7 +147,7 @@ class Turns:
             return None
         return None if kept is None or (kept.stale and kept.fallback) else kept
 
-    async def _end_with(self, caller: Caller, run: Run, made: Making, batch: Batch) -> Batch:
+    async def _end_with(self, caller: Caller, run: Run, made: Result, batch: Batch) -> Batch:
         """Keep a batch and end the run; where it cannot be kept, it is given all the same."""
         try:
             async with self._database.transaction(caller) as transaction:
@@ -132,7 +164,7 @@ class Turns:
             return batch if kept else await self._find_good(caller, run.started_at) or batch
         return msgspec.structs.replace(batch, expires_at=batch.generated_at)
 
-    async def _end(self, caller: Caller, run: Run, made: Making, given: str | None) -> None:
+    async def _end(self, caller: Caller, run: Run, made: Result, given: str | None) -> None:
         """End a run without a batch; where that fails, its lease ends it."""
         try:
             async with self._database.transaction(caller) as transaction:
@@ -144,13 +176,18 @@ class Turns:
         else:
             await self._put_budget_right(caller, run, made)
 
-    async def _put_budget_right(self, caller: Caller, run: Run, made: Making) -> None:
+    async def _put_budget_right(self, caller: Caller, run: Run, made: Result) -> None:
         """Give back what was set aside and not used; where that fails, the day's budget is the smaller for it."""
         try:
             async with self._database.transaction(caller) as transaction:
                 await put_right(transaction, run, made)
         except (Unavailable, asyncpg.PostgresError) as error:
             log.warning("budget not put right: %r", error.__cause__ or error)
+
+
+def _unknown(run: Run) -> Usage:
+    """What an engine took that did not live to tell: one call at least, where it makes any."""
+    return Usage(calls=1 if run.set_aside else 0)
 
 
 def without_ai(pattern: Pattern, history: History, now: dt.datetime) -> Batch:
@@ -161,3 +198,8 @@ def without_ai(pattern: Pattern, history: History, now: dt.datetime) -> Batch:
         log.exception("rules failed")
         advice = []
     return make_batch("rules" if advice else "general", advice or GENERAL_ADVICE, pattern, now, now)
+
+
+def _wanted(kept: Batch | None, before: Batch | None) -> TypeGuard[Batch]:
+    """Say whether a batch is fresh, and a later one than there was before."""
+    return kept is not None and not kept.stale and (before is None or kept.generated_at > before.generated_at)

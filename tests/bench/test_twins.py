@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from service import embedded, queries
+from service import embedded
 from service.caller import Caller
 from service.database import Connection, Database
 from service.patterns.analysis import Day
@@ -52,9 +52,9 @@ async def world(postgres: embedded.Server, own_database: str) -> AsyncIterator[W
     await admin.close()
 
 
-async def test_without_a_wall_the_same_rows_come_to_anybody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "ENTER", twins.NO_ENTRANCE)
-    query = twins.in_schema("bench_open", queries.load(LIST_FRESH_RECOMMENDATIONS.name))
+async def test_without_a_wall_the_same_rows_come_to_anybody(world: World) -> None:
+    query = twins.in_schema("bench_open", LIST_FRESH_RECOMMENDATIONS)
+    assert "set_config" not in query.entered
     connection = await asyncpg.connect(world.url)
     rows = await connection.fetch(query.entered, world.caller.tenant_id, world.caller.user_id, "", STALE_BEFORE)
     assert [row["id"] for row in rows] == world.given

@@ -102,7 +102,6 @@ class CommonDatabase(database.Database):
 
 def make_open() -> ASGIApp:
     """Make the application without a wall, in a worker process."""
-    queries.ENTER = NO_ENTRANCE
     turn_to("bench_open")
     seal.Seal.sign = no_seal  # type: ignore[assignment, method-assign]
     return MAKE_APPLICATION()
@@ -124,15 +123,19 @@ def turn_to(schema: str) -> None:
         raise SystemExit("a twin's application was imported before it was changed")
     for name, query in list(vars(queries).items()):
         if isinstance(query, Query):
-            setattr(queries, name, in_schema(schema, queries.load(query.name)))
+            setattr(queries, name, in_schema(schema, query))
 
 
 def in_schema(schema: str, query: Query) -> Query:
-    """Give the same query, of the table in `schema`."""
+    """Give the same query, of the table in `schema`; without an entrance where that has no wall."""
+    entered = query.entered
+    if schema == "bench_open":
+        head, tail = queries.ENTER.split("{query}")
+        entered = NO_ENTRANCE.format(query=entered.removeprefix(head).removesuffix(tail))
     return msgspec.structs.replace(
         query,
         plain=query.plain.replace(f"app.{TABLE}", f"{schema}.{TABLE}"),
-        entered=query.entered.replace(f"app.{TABLE}", f"{schema}.{TABLE}"),
+        entered=entered.replace(f"app.{TABLE}", f"{schema}.{TABLE}"),
     )
 
 

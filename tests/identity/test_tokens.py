@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from service.caller import Caller
 from service.errors import InvalidToken
-from service.identity.tokens import Tokens
+from service.identity.tokens import MOST_REMEMBERED, Tokens
 from service.settings import Secret
 from tests.conftest import NOW, SECRET
 
@@ -304,22 +304,20 @@ def test_a_token_that_would_not_be_accepted_is_not_signed(life: timedelta) -> No
         TOKENS.sign(Caller(TENANT, PERSON), NOW, life)
 
 
-def count_checks(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note each token that is checked from the ground up."""
-    checked: list[str] = []
-    check = tokens._check
+class Noting(Tokens):
+    """Notes each token that is checked from the ground up."""
 
-    def counting(token: str, now: datetime) -> Any:
-        checked.append(token)
-        return check(token, now)
+    def __init__(self, secret: Secret) -> None:
+        super().__init__(secret)
+        self.checked: list[str] = []
 
-    monkeypatch.setattr(tokens, "_check", counting)
-    return checked
+    def _check(self, token: str, now: datetime) -> Any:
+        self.checked.append(token)
+        return super()._check(token, now)
 
 
-def test_a_token_again_is_looked_up_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = Tokens(SECRET)
-    checked = count_checks(tokens, monkeypatch)
+def test_a_token_again_is_looked_up_until_it_expires() -> None:
+    tokens = Noting(SECRET)
     token = sign(CLAIMS)
 
     first = tokens.verify(token, NOW)
@@ -328,7 +326,7 @@ def test_a_token_again_is_looked_up_until_it_expires(monkeypatch: pytest.MonkeyP
 
     assert first == again == Caller(TENANT, PERSON)
     assert said == "The token has expired"
-    assert checked == [token, token]
+    assert tokens.checked == [token, token]
 
 
 def test_what_is_remembered_is_checked_again_where_the_clock_goes_back() -> None:
@@ -340,16 +338,15 @@ def test_what_is_remembered_is_checked_again_where_the_clock_goes_back() -> None
     assert refusal(token, tokens, NOW - timedelta(hours=24)) == "The token lives longer than is allowed"
 
 
-def test_a_token_that_was_refused_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = Tokens(SECRET)
-    checked = count_checks(tokens, monkeypatch)
+def test_a_token_that_was_refused_is_not_remembered() -> None:
+    tokens = Noting(SECRET)
     altered = sign(CLAIMS)[:-2] + "AA"
 
     for _ in range(2):
         assert refusal(altered, tokens) == refusal(altered)
     assert refusal(sign(CLAIMS | {"exp": AT - 1}), tokens) == "The token has expired"
 
-    assert len(checked) == 3
+    assert len(tokens.checked) == 3
     assert tokens._verified == {}
 
 
@@ -364,17 +361,16 @@ def test_one_that_differs_in_a_letter_is_another() -> None:
             tokens.verify(other, NOW)
 
 
-def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.identity.tokens.MOST_REMEMBERED", 3)
-    tokens = Tokens(SECRET)
-    checked = count_checks(tokens, monkeypatch)
-    given = [sign(CLAIMS | {"iat": AT - number}) for number in range(5)]
+def test_no_more_is_remembered_than_there_is_room_for() -> None:
+    tokens = Noting(SECRET)
+    given = [sign(CLAIMS | {"iat": AT - number}) for number in range(MOST_REMEMBERED + 2)]
 
-    for token in [*given, given[4], given[3], given[0]]:
+    # The last is still remembered, and the first two have made room.
+    for token in [*given, given[-1], given[0]]:
         assert tokens.verify(token, NOW) == Caller(TENANT, PERSON)
 
-    assert checked == [*given, given[0]]
-    assert len(tokens._verified) == 3
+    assert tokens.checked == [*given, given[0]]
+    assert len(tokens._verified) == MOST_REMEMBERED
 
 
 def test_looking_up_takes_a_twentieth_of_checking() -> None:

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import date
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 import httpx
@@ -285,18 +285,17 @@ class Watch:
 
 
 async def test_an_api_that_keeps_failing_is_left_alone_until_it_answers_again(
-    serve: Serve,
-    admin: Connection,
-    make_person: MakeCaller,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    serve: Serve, admin: Connection, make_person: MakeCaller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     watch = Watch()
-    monkeypatch.setattr("service.app.Circuit", partial(Circuit, clock=watch))
     people = [await make_person() for _ in range(9)]
     engines, states, counts = [], [], []
-    async with Server("401") as api, serve(**asking(api)) as client:
+    async with AsyncExitStack() as held:
+        api = await held.enter_async_context(Server("401"))
+        openai = OpenAI(api_key=KEY, base_url=api.url, model=MODEL, timeout=LIMIT)
+        held.push_async_callback(openai.close)
+        client = await held.enter_async_context(serve(engine=Circuit(openai, clock=watch)))
         for turn, each in enumerate(people):
             if turn == 6:
                 # It is tried once more, and goes on failing.

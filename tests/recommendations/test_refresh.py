@@ -17,6 +17,22 @@ from tests.conftest import NOW, SEAL_KEY, Clock
 from tests.recommendations.scripted import HOUR, Scripted, count_kept, failing, runs_of, texts, until_asked
 
 
+class Waiting(Database):
+    """Notes whether somebody waits through it for a run of another."""
+
+    waiting = False
+
+    async def read(self, caller: Caller, query: Query, **values: object) -> list[asyncpg.Record]:
+        self.waiting |= query is FIND_RUNNING
+        return await super().read(caller, query, **values)
+
+
+async def until_waiting(databases: list[Waiting], most: int) -> None:
+    async with asyncio.timeout(5):
+        while sum(each.waiting for each in databases) < most:  # noqa: ASYNC110 - bounded by the time-out above
+            await asyncio.sleep(0.001)
+
+
 async def test_a_person_may_refresh_three_times_within_a_day(database: Database, person: Caller) -> None:
     engine, clock = Scripted(), Clock()
     recommender = Recommender(database, engine, HOUR)
@@ -46,12 +62,14 @@ async def test_a_person_may_refresh_three_times_within_a_day(database: Database,
 
 async def test_refreshes_at_once_count_as_one(database: Database, admin: Connection, person: Caller) -> None:
     engine, clock = Scripted(), Clock()
-    both = [Recommender(database, engine, HOUR) for _ in range(2)]
+    databases = [Waiting(database._pool, 4, Seal(SEAL_KEY)) for _ in range(2)]
+    both = [Recommender(each, engine, HOUR) for each in databases]
     await both[0].recommend(person, clock())
     clock.advance(minutes=10)
     engine.released.clear()
     waiting = [asyncio.create_task(each.refresh(person, clock())) for each in both * 5]
     await until_asked(engine, 2)
+    await until_waiting(databases, 1)
     engine.released.set()
 
     batches = await asyncio.gather(*waiting)
@@ -114,26 +132,17 @@ async def test_ten_attempts_that_come_to_nothing_are_enough_for_a_day(database: 
 async def test_of_refreshes_at_once_that_fail_one_is_enough(
     database: Database, admin: Connection, person: Caller
 ) -> None:
-    waiting_for_others: set[Database] = set()
-
-    class Watched(Database):
-        async def read(self, caller: Caller, query: Query, **values: object) -> list[asyncpg.Record]:
-            if query is FIND_RUNNING:
-                waiting_for_others.add(self)
-            return await super().read(caller, query, **values)
-
     engine, clock = Scripted(), Clock()
     # Each as little acquainted with the others as three processes are.
-    several = [Recommender(Watched(database._pool, 4, Seal(SEAL_KEY)), engine, HOUR) for _ in range(3)]
+    databases = [Waiting(database._pool, 4, Seal(SEAL_KEY)) for _ in range(3)]
+    several = [Recommender(each, engine, HOUR) for each in databases]
     made = await several[0].recommend(person, clock())
     clock.advance(minutes=1)
     engine.error = failing("timed_out")
     engine.released.clear()
     asking = [asyncio.create_task(each.refresh(person, clock())) for each in several]
     await until_asked(engine, 2)
-    async with asyncio.timeout(5):
-        while len(waiting_for_others) < 2:  # noqa: ASYNC110 - bounded by the time-out above
-            await asyncio.sleep(0.001)
+    await until_waiting(databases, 2)
     engine.released.set()
     batches = await asyncio.gather(*asking)
 

@@ -18,6 +18,7 @@ from service.queries import Query
 from service.recommendations import turn
 from service.recommendations.advice import DataPoint, EngineFailed
 from service.recommendations.batch import BasedOn, Keeping
+from service.recommendations.feedback import Feedback, judge
 from service.recommendations.rules import GENERAL_ADVICE, recommend
 from service.recommendations.story import Recommender
 from service.seal import Seal
@@ -140,6 +141,26 @@ async def test_without_days_nothing_is_made(database: Database, caller: Caller) 
     assert engine.asked == []
 
 
+async def test_who_has_refused_all_that_the_rules_can_say_is_given_general_advice_that_is_not_kept(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    engine, clock = Scripted(error=failing("server_error")), Clock()
+    recommender = Recommender(database, engine, HOUR)
+    heard: set[str] = set()
+    while (batch := await recommender.recommend(person, clock())).engine == "rules":
+        assert heard.isdisjoint(texts(batch))
+        heard.update(texts(batch))
+        for each in batch.recommendations:
+            await judge(database, person, clock(), each.id, Feedback(helpful=False))
+        clock.advance(minutes=5)
+    kept = await count_kept(admin, person)
+
+    assert texts(batch) == [advice.recommendation for advice in GENERAL_ADVICE]
+    assert (batch.engine, batch.cached, batch.expires_at) == ("general", False, clock())
+    assert kept == len(heard) >= 15
+    assert (await runs_of(admin, person))[-1] == ("missed", "server_error", "general")
+
+
 async def test_where_engine_and_rules_fail_there_is_general_advice_that_is_not_kept(
     database: Database,
     admin: Connection,
@@ -150,6 +171,7 @@ async def test_where_engine_and_rules_fail_there_is_general_advice_that_is_not_k
     def fail(*_: object) -> None:
         raise RuntimeError("out of rules")
 
+    # No pattern and no history make the rules raise: a defect of theirs has to be put there.
     monkeypatch.setattr(turn, "recommend", fail)
     engine = Scripted(error=RuntimeError("out of ideas"))
 
