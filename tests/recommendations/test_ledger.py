@@ -10,6 +10,7 @@ import pytest
 
 from service.caller import Caller
 from service.database import Connection, Database
+from service.patterns.analysis import Day
 from service.patterns.story import store_days
 from service.queries import LIST_STANDINGS, Query
 from service.recommendations.advice import Usage
@@ -213,6 +214,31 @@ async def test_beyond_the_days_calls_come_the_rules(  # noqa: PLR0913, PLR0917 -
     assert len(engine.asked) == 4
     said = "no advice from scripted: over_budget: the tenant has used up its budget of the day"
     assert [record.getMessage() for record in caplog.records] == [said]
+
+
+async def test_that_a_budget_is_used_up_is_said_once_a_day_and_tenant(
+    database: Database, person: Caller, stranger: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    recommender = Recommender(database, Scripted(), HOUR, Budget(daily_calls=0))
+    said = []
+    for hours in (0, 1, 24, 1):
+        clock.advance(hours=hours)
+        for each in (person, stranger):
+            await store_days(database, each, clock(), [Day(clock().date(), 60, 70, 81)])
+            await recommender.recommend(each, clock())
+        said.append(len(caplog.records))
+
+    assert said == [2, 2, 4, 4]
+
+
+async def test_a_run_that_ends_in_a_defect_is_charged_for_what_it_may_have_taken(
+    database: Database, admin: Connection, person: Caller
+) -> None:
+    await Recommender(database, Scripted(error=RuntimeError("a defect")), HOUR).recommend(person, NOW)
+
+    assert await runs_of(admin, person) == [("missed", "failed", "rules")]
+    assert await used(admin, person) == [(1, 4_000)]
 
 
 async def test_a_tenants_own_budget_wins_over_the_settings(
