@@ -12,7 +12,8 @@ from msgspec import Struct
 from service import embedded
 from service.administrator import Administrator
 from service.seal import Seal
-from service.settings import Secret, Settings, SettingsError, environment, kept_secret, read
+from service.setting_values import Secret
+from service.settings import Settings, SettingsError, environment, kept_secret, read
 
 DATABASE = "daymark"
 SERVICE_ROLE = "daymark_service"

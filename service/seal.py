@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.caller import Caller
-from service.settings import Secret
+from service.setting_values import Secret
 
 NOBODY = UUID(int=0)
 ANY_BACKEND = 0

@@ -1,45 +1,44 @@
 """The settings: one frozen struct, read once from the environment and a `.env` file."""
 
 import os
-import re
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
-from urllib.parse import urlsplit
+from typing import Literal, get_args
 
 from dotenv import dotenv_values
 from msgspec import Struct
 
+from service.setting_values import (
+    ClaimNames,
+    Origins,
+    Rate,
+    Secret,
+    api_key,
+    api_url,
+    claim_names,
+    decimal,
+    https_url,
+    model,
+    number,
+    one_of,
+    origins,
+    postgres_url,
+    rate,
+    secret,
+)
+
 Fallback = Literal["lenient", "strict"]
 LogFormat = Literal["text", "json"]
-T = TypeVar("T")
 
 DEFAULT_MODEL = "gpt-4o-mini"
-
-SHORTEST_SECRET = 32  # bytes: RFC 7518, 3.2 asks HS256 for a key no shorter than its hash
-LONGEST_MODEL = 200  # as the ledger's column
-DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
-WHOLE = re.compile(r"[0-9]{1,20}")
-# A host or an IPv6 address, a port, a path: no name, password, query or fragment.
-API_URL = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#\\]*)?", re.IGNORECASE)
-LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class SettingsError(Exception):
     """One or more settings are wrong or missing; the message has a line for each."""
-
-
-class Secret(str):
-    """A string that shows itself in no repr, and so in no traceback and no log."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<secret>"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -58,6 +57,32 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What `iss` must be. None: not looked at."""
     jwt_audience: str | None = None
     """What `aud` must name. None: a token that names an audience is refused."""
+    jwt_jwks_url: str | None = None
+    """Where the keys of an identity provider are (RFC 7517). None: those of jwt_issuer's discovery, if it has any."""
+    jwt_leeway: int = 0
+    """How far the clock of whoever signs tokens may differ from ours, in seconds."""
+    jwt_claims: ClaimNames = ClaimNames()
+    """Where an identity provider's tokens say who, of which tenant and in which role."""
+    issuers: str | None = None
+    """A TOML file of several identity providers, each with the tenants that it may speak for."""
+    access_ttl: int = 900
+    """How long an access token of our own sessions is good for, in seconds."""
+    refresh_ttl: int = 2_592_000
+    """How long a session lasts that nobody uses, in seconds."""
+    refresh_grace: int = 10
+    """For how long a refresh token that was used already ends nothing: two tabs, or an answer that got lost."""
+    limit_person: Rate = Rate(600_000, 60)
+    """Requests of one person."""
+    limit_anonymous: Rate = Rate(60_000, 60)
+    """Requests without a token that holds, of one address."""
+    limit_login: Rate = Rate(10, 900)
+    """Tries to log in to one account."""
+    limit_login_address: Rate = Rate(100, 900)
+    """Tries to log in, and uses of refresh tokens, of one address."""
+    trusted_proxies: int = 0
+    """How many proxies before us add to X-Forwarded-For; 0: whoever connects is who asks."""
+    cors_origins: Origins = Origins()
+    """The origins whose pages may read our answers; none: CORS is off."""
     seal_key: Secret | None = None
     """What contexts are sealed with, at least 32 bytes; the database holds the same. None: embedded use only."""
     cache_ttl: int = 3600
@@ -137,7 +162,7 @@ def kept_secret(directory: Path, name: str) -> Secret:
         finally:
             fresh.unlink()
     try:
-        return _secret(path.read_text().strip())
+        return secret(path.read_text().strip())
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read: {error}") from error
     except ValueError as error:
@@ -166,101 +191,41 @@ def _write_beside(path: Path, secret: Secret) -> Path:
     return Path(fresh)
 
 
-def _postgres_url(text: str) -> Secret:
-    # What is wrong is never repeated: it may hold a password.
-    expected = "postgresql://role:password@host:5432/database, with %2F for / and the like in a password"
-    try:
-        parts = urlsplit(text)
-        for host in parts.netloc.rpartition("@")[2].split(","):
-            urlsplit(f"//{host}").port  # noqa: B018 - raises for what is no port
-    except ValueError as error:
-        raise ValueError(expected) from error
-    if parts.scheme not in {"postgres", "postgresql"} or LONE_PERCENT.search(text):
-        raise ValueError(expected)
-    return Secret(text)
-
-
-def _secret(text: str) -> Secret:
-    if len(text.encode()) < SHORTEST_SECRET:
-        raise ValueError(f"at least {SHORTEST_SECRET} bytes (this one has {len(text.encode())})")
-    return Secret(text)
-
-
-def _number(least: int, most: int, unit: str) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        expected = f"a whole number of {unit} from {least} to {most}, not {text!r}"
-        if not WHOLE.fullmatch(text) or not least <= int(text) <= most:
-            raise ValueError(expected)
-        return int(text)
-
-    return parse
-
-
-def _decimal(least: str, most: str, unit: str) -> Callable[[str], Decimal]:
-    def parse(text: str) -> Decimal:
-        expected = f"{unit} from {least} to {most}, not {text!r}"
-        if not DECIMAL.fullmatch(text) or not Decimal(least) <= Decimal(text) <= Decimal(most):
-            raise ValueError(expected)
-        return Decimal(text)
-
-    return parse
-
-
-def _api_url(text: str) -> str:
-    # What is wrong is not repeated here either.
-    expected = "http://host/v1 or https://host/v1, with no name or password in it"
-    try:
-        sound = urlsplit(text).port != 0  # raises for one that is too high, and for an IPv6 address that is none
-    except ValueError as error:
-        raise ValueError(expected) from error
-    if not sound or not text.isprintable() or not API_URL.fullmatch(text):
-        raise ValueError(expected)
-    return text
-
-
-def _api_key(text: str) -> Secret:
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("a key without spaces")
-    return Secret(text)
-
-
-def _model(text: str) -> str:
-    if not text.isprintable() or len(text) > LONGEST_MODEL:
-        raise ValueError(f"the name of a model, of at most {LONGEST_MODEL} characters")
-    return text
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"{' or '.join(choices)}, not {text!r}")
-        return text
-
-    return parse
-
-
 # Variables that other programs know by these names, too.
 NAMES = {"openai_api_key": "OPENAI_API_KEY", "openai_base_url": "OPENAI_BASE_URL"}
 
 PARSERS: dict[str, Callable[[str], object]] = {
-    "database_url": _postgres_url,
-    "admin_database_url": _postgres_url,
-    "jwt_secret": _secret,
+    "database_url": postgres_url,
+    "admin_database_url": postgres_url,
+    "jwt_secret": secret,
     "jwt_issuer": str,
     "jwt_audience": str,
-    "seal_key": _secret,
-    "cache_ttl": _number(1, 86_400, "seconds"),
-    "fallback_ttl": _number(1, 86_400, "seconds"),
-    "stale": _number(0, 86_400, "seconds"),
-    "openai_api_key": _api_key,
-    "openai_base_url": _api_url,
-    "openai_model": _model,
-    "openai_timeout": lambda text: float(_decimal("0.1", "120", "seconds")(text)),
-    "openai_input_price": _decimal("0", "100000", "US dollars for a million tokens"),
-    "openai_output_price": _decimal("0", "100000", "US dollars for a million tokens"),
-    "daily_calls": _number(0, 1_000_000_000, "calls"),
-    "daily_tokens": _number(0, 1_000_000_000_000, "tokens"),
-    "fallback": _one_of(get_args(Fallback)),
-    "pool_size": _number(1, 1_000, "connections"),
-    "log": _one_of(get_args(LogFormat)),
+    "jwt_jwks_url": https_url,
+    "jwt_leeway": number(0, 300, "seconds"),
+    "jwt_claims": claim_names,
+    "issuers": str,
+    "access_ttl": number(60, 3_600, "seconds"),
+    "refresh_ttl": number(3_600, 31_536_000, "seconds"),
+    "refresh_grace": number(0, 60, "seconds"),
+    "limit_person": rate,
+    "limit_anonymous": rate,
+    "limit_login": rate,
+    "limit_login_address": rate,
+    "trusted_proxies": number(0, 10, "proxies"),
+    "cors_origins": origins,
+    "seal_key": secret,
+    "cache_ttl": number(1, 86_400, "seconds"),
+    "fallback_ttl": number(1, 86_400, "seconds"),
+    "stale": number(0, 86_400, "seconds"),
+    "openai_api_key": api_key,
+    "openai_base_url": api_url,
+    "openai_model": model,
+    "openai_timeout": lambda text: float(decimal("0.1", "120", "seconds")(text)),
+    "openai_input_price": decimal("0", "100000", "US dollars for a million tokens"),
+    "openai_output_price": decimal("0", "100000", "US dollars for a million tokens"),
+    "daily_calls": number(0, 1_000_000_000, "calls"),
+    "daily_tokens": number(0, 1_000_000_000_000, "tokens"),
+    "fallback": one_of(get_args(Fallback)),
+    "pool_size": number(1, 1_000, "connections"),
+    "log": one_of(get_args(LogFormat)),
 }

@@ -24,7 +24,8 @@ from service.caller import Caller, Role
 from service.database import Connection, Database
 from service.identity.tokens import Tokens
 from service.seal import Seal
-from service.settings import Secret, Settings
+from service.setting_values import Secret
+from service.settings import Settings
 
 SECRET = Secret("a secret of the tests, of no use elsewhere")
 SEAL_KEY = Secret("a key of the tests' seal, of no use elsewhere")

@@ -13,7 +13,7 @@ from service.database import Connection
 from service.doctor import Finding, examine, examine_own_role, failed, render
 from service.probes import released_functions
 from service.seal import Seal
-from service.settings import Secret
+from service.setting_values import Secret
 from tests.conftest import NOW, run_as_admin
 
 KEY = Seal(Secret("a seal key of the doctor's tests, of no use elsewhere"))

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service.caller import Caller
 from service.seal import ANY_BACKEND, Seal
-from service.settings import Secret
+from service.setting_values import Secret
 
 SECRET = Secret("0123456789abcdef0123456789abcdef")
 ADA = Caller(UUID(int=1), UUID(int=2), "admin", UUID(int=3))

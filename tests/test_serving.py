@@ -18,7 +18,7 @@ from service.caller import Caller
 from service.embedded import Server
 from service.seal import Seal
 from service.serving import ServingError, check_wall, find_address
-from service.settings import Secret
+from service.setting_values import Secret
 from tests.command import Running, ended, run, started, until
 from tests.conftest import SEAL_KEY, SECRET, run_as_admin, sign
 

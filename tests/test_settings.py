@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Secret, Settings, SettingsError, environment, kept_secret, read
+from service.setting_values import Secret
+from service.settings import Settings, SettingsError, environment, kept_secret, read
 
 URL = "postgresql://daymark_service:geheim@db.example:5432/daymark"
 

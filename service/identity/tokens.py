@@ -13,7 +13,7 @@ from jwt.api_jws import PyJWS
 
 from service.caller import Caller, Role
 from service.errors import InvalidToken
-from service.settings import Secret
+from service.setting_values import Secret
 
 ALGORITHM = "HS256"
 LONGEST_TOKEN = 8 * 1024  # bytes

@@ -13,7 +13,7 @@ import httpx2
 import openai
 from msgspec import Struct
 
-from service.settings import Secret
+from service.setting_values import Secret
 
 # Said here, as the package would take an empty OPENAI_BASE_URL for an address.
 OPENAI_URL: Final = "https://api.openai.com/v1"

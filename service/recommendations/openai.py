@@ -13,7 +13,7 @@ from service.patterns.analysis import Pattern
 from service.recommendations.advice import Advice, Advised, EngineFailed, History, Outcome, Usage
 from service.recommendations.prompt import LARGEST_MESSAGE, PROMPT, SCHEMA, Answer, message
 from service.recommendations.soundness import Unsound, check
-from service.settings import Secret
+from service.setting_values import Secret
 
 if TYPE_CHECKING:
     from service.recommendations.completions import Completions, Reply

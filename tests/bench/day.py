@@ -29,7 +29,7 @@ from service.recommendations.advice import Advice, Advised, DataPoint, History, 
 from service.recommendations.batch import Keeping
 from service.recommendations.story import Recommender
 from service.seal import Seal
-from service.settings import Secret
+from service.setting_values import Secret
 
 PEOPLE = 1_000
 FOR_REAL = 100  # of them live through the day; for the others it is worked out

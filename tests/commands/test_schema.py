@@ -7,7 +7,7 @@ import psycopg
 
 from service.embedded import Server
 from service.seal import Seal
-from service.settings import Secret
+from service.setting_values import Secret
 from tests.command import run
 from tests.conftest import SEAL_KEY, run_as_admin
 

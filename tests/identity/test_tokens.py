@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from service.caller import Caller
 from service.errors import InvalidToken
 from service.identity.tokens import MOST_REMEMBERED, Tokens
-from service.settings import Secret
+from service.setting_values import Secret
 from tests.conftest import NOW, SECRET
 
 TENANT, PERSON = UUID("0b51f4f2-7f0e-4c3a-9a53-0f2b3b1d9a01"), UUID("5d0f8a52-3b8e-4f0c-8f5e-6a1c2d3e4f5a")

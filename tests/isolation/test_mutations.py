@@ -26,7 +26,7 @@ from service.database import Connection
 from service.doctor import UNEXAMINED, examine
 from service.probes import released_functions
 from service.seal import Seal
-from service.settings import Secret
+from service.setting_values import Secret
 
 SEAL = Seal(Secret("a seal key of the mutation tests, of no use elsewhere"))
 LIFE = timedelta(minutes=5)

@@ -13,7 +13,7 @@ from service.caller import Caller
 from service.database import Connection, Database
 from service.queries import LIST_PATTERNS
 from service.seal import Seal
-from service.settings import Secret
+from service.setting_values import Secret
 from tests.conftest import NOW, SEAL_KEY, MakeCaller, enter
 from tests.isolation.world import EVERYTHING, RELATIONS, ROWS, SECRETS, VIEWS, World, seed, tenants_seen
 

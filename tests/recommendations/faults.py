@@ -6,7 +6,7 @@ import importlib
 from msgspec import Struct
 
 from service.recommendations.advice import Outcome
-from service.settings import Secret
+from service.setting_values import Secret
 from tests.openai_answers import BODIES, CHANGES, CONTENTS, SPOILERS, TOKENS_IN, TOKENS_OUT
 
 KEY = Secret("sk-of-the-tests")

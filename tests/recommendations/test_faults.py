@@ -24,7 +24,8 @@ from service.recommendations.feedback import find_history
 from service.recommendations.openai import OpenAI
 from service.recommendations.rules import recommend
 from service.recommendations.soundness import check
-from service.settings import Secret, Settings
+from service.setting_values import Secret
+from service.settings import Settings
 from tests.conftest import NOW, Clock, MakeCaller, Serve, bearer, run_as_admin, served
 from tests.openai_server import Server
 from tests.recommendations.faults import BILLED, KEY, LIMIT, MODEL, RESULTS, SLACK, UNBILLED, Result, load_openai

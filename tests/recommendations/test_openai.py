@@ -414,7 +414,7 @@ def test_the_openai_package_is_loaded_by_who_needs_it_and_within_the_time_limit(
         from service.patterns.analysis import Day, analyse
         from service.recommendations.advice import EngineFailed, History
         from service.recommendations.openai import OpenAI
-        from service.settings import Secret
+        from service.setting_values import Secret
 
         async def main():
             engine = OpenAI(api_key=Secret("sk-of-the-tests"), base_url="http://127.0.0.1:9/v1", model="m", timeout=0.1)

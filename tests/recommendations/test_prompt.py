@@ -10,7 +10,7 @@ from service.recommendations.advice import TOPICS, DataPoint, History, Standing,
 from service.recommendations.findings import weakest
 from service.recommendations.openai import OpenAI
 from service.recommendations.prompt import LARGEST_MESSAGE, PROMPT, SCHEMA, Answer, message
-from service.settings import Secret
+from service.setting_values import Secret
 
 # Whoever changes what the model is told gives it a new version, and adds it here with the digest that the test names.
 DIGESTS = {"1": "d4069e359002aefeec04a717f673da784bc1dc5035836ef105c4e8ab4bf134cb"}
