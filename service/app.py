@@ -20,12 +20,16 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp
 
 from service import health, logs
+from service.audit import AuditController
 from service.bodies import BodyRequest
 from service.database import Database
 from service.errors import NotFound, as_problem_details
 from service.express import Express
 from service.front import Front
 from service.guards import require_file_name
+from service.identity.passwords import Passwords
+from service.identity.routes import AuthController
+from service.identity.sessions import Lives, Sessions
 from service.identity.tokens import Tokens
 from service.patterns.routes import PatternsController
 from service.recommendations.advice import Engine
@@ -74,7 +78,8 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
         budget = budget_of(settings)
         recommender = Recommender(database, maker, keeping_of(settings), budget, settings.openai_timeout)
         circuit = maker if isinstance(maker, Circuit) else None
-        app.state.runtime = Runtime(settings, database, tokens, recommender, budget, circuit, clock)
+        sessions = Sessions(database, tokens, Passwords(), lives_of(settings))
+        app.state.runtime = Runtime(settings, database, tokens, sessions, recommender, budget, circuit, clock)
         try:
             yield
         finally:
@@ -88,6 +93,8 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
             PatternsController,
             RecommendationsController,
             UsageController,
+            AuthController,
+            AuditController,
             health.router,
             get_openapi,
             create_static_files_router(
@@ -143,6 +150,15 @@ def keeping_of(settings: Settings) -> Keeping:
         life=timedelta(seconds=settings.cache_ttl),
         fallback_life=timedelta(seconds=settings.fallback_ttl),
         stale=timedelta(seconds=settings.stale),
+    )
+
+
+def lives_of(settings: Settings) -> Lives:
+    """Give how long our own sessions and their tokens last."""
+    return Lives(
+        access=timedelta(seconds=settings.access_ttl),
+        session=timedelta(seconds=settings.refresh_ttl),
+        grace=settings.refresh_grace,
     )
 
 

@@ -17,6 +17,7 @@ from service.errors import InvalidRequest, MalformedBody, UnsupportedMediaType, 
 
 T = TypeVar("T")
 
+WITHOUT_NUL = r"^[^\u0000]*$"  # which Postgres can keep in no text
 MOST_WRONGS = 5_000  # a body of 1 MiB could otherwise be answered with twenty times its size
 
 

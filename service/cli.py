@@ -13,6 +13,7 @@ import rich_click as click
 
 from service import migrating, psql, serving
 from service.administrator import Administrator, AdministratorError, Person
+from service.commands.accounts import session
 from service.commands.data import import_days
 from service.commands.demo import demo
 from service.commands.options import in_folder
@@ -140,5 +141,5 @@ def url(admin: bool, data: Path) -> None:
         click.echo(found.admin_url if admin else found.service_url)
 
 
-for part in (analyst, demo, doctor, import_days, migrate, seal, tenant, token, user):
+for part in (analyst, demo, doctor, import_days, migrate, seal, session, tenant, token, user):
     cli.add_command(part)

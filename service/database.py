@@ -19,7 +19,7 @@ from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
 from service.caller import Caller
-from service.errors import Problem, Unavailable, UnknownTenant
+from service.errors import Problem, SessionEnded, Unavailable, UnknownTenant
 from service.queries import CALLERS_OWN, ENTER_TRANSACTION, Query
 from service.seal import Seal
 
@@ -82,6 +82,9 @@ LEFT_BEHIND = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSQLStatementNa
 
 # Constraints that a caller, and not only a mistake of ours, can run into.
 CONSTRAINTS: dict[str | None, type[Problem]] = {"users_tenant_fkey": UnknownTenant}
+
+
+SESSION_ENDED = "DM001"  # what app.refuse_session raises
 
 
 class _Sealed(NamedTuple):
@@ -231,6 +234,10 @@ class Database:
                 self._slots.release()
         except AWAY as error:
             raise Unavailable from error
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == SESSION_ENDED:
+                raise SessionEnded from error
+            raise
 
 
 async def _roll_back(connection: PooledConnection) -> None:

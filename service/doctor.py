@@ -47,7 +47,7 @@ async def examine(connection: Connection, now: datetime) -> list[Finding]:
         async with _rolled_back(connection):
             await connection.execute("set transaction read only")
             findings = [await _examine(connection, check, now, superuser=examiner["superuser"]) for check in CHECKS]
-            findings.append(await _probe(connection, SEAL, probes.try_seals))
+        findings.append(await _probe(connection, SEAL, probes.try_seals))
         findings.append(await _probe(connection, FUNCTION_BODIES, probes.compare_functions))
         return findings
 

@@ -76,6 +76,42 @@ class InvalidToken(Problem):
         )
 
 
+class SessionEnded(InvalidToken):
+    """The session of this token has ended."""
+
+
+class InvalidCredentials(Problem):
+    """There is no such tenant, no such person in it, or that is not their password."""
+
+    status, code, title = 401, "invalid_credentials", "Not logged in"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["WWW-Authenticate"] = 'Bearer realm="daymark"'  # RFC 9110, 15.5.2: a 401 says with what
+
+
+class InvalidRefreshToken(Problem):
+    """This refresh token is unknown, over, or was used before; log in again."""
+
+    status, code, title = 401, "invalid_refresh_token", "Not refreshed"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["WWW-Authenticate"] = 'Bearer realm="daymark"'
+
+
+class NoOwnSessions(Problem):
+    """Here one logs in at an identity provider; the service has no sessions of its own."""
+
+    status, code, title = 404, "no_own_sessions", "No sessions"
+
+
+class RefreshTokenSuperseded(Problem):
+    """This refresh token was used a moment ago; go on with the one that it was exchanged for."""
+
+    status, code, title = 409, "refresh_token_superseded", "Refresh token superseded"
+
+
 class UnknownTenant(Problem):
     """The token's tenant is not known here."""
 
@@ -149,6 +185,16 @@ class Unavailable(Problem):
     def __init__(self) -> None:
         super().__init__()
         self.headers["Retry-After"] = "1"
+
+
+class Busy(Problem):
+    """Too many are logging in at this moment; try again shortly."""
+
+    status, code, title = 503, "busy", "Temporarily unavailable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["Retry-After"] = "2"
 
 
 BY_STATUS: dict[int, type[Problem]] = {

@@ -7,12 +7,27 @@ from uuid import UUID
 
 import asyncpg
 
-from service.database import Connection
+from service.database import SESSION_ENDED, Connection
 from service.migrating import FOLDER
 from service.queries import LIST_ALTERED_FUNCTIONS, LIST_SEALS
 
 # Nobody's: no row of any tenant is touched.
-TENANT, OTHER_TENANT, USER, SESSION, OTHER = (UUID(f"00000000-0000-4000-8000-00000000000{digit}") for digit in "abcde")
+TENANT, OTHER_TENANT, USER, SESSION, OTHER, ENDED = (
+    UUID(f"00000000-0000-4000-8000-00000000000{digit}") for digit in "abcdef"
+)
+# A session that lasts, and one that has ended, of a person that is there until all of it is rolled back.
+MAKE_SESSIONS = """
+    with tenant as (
+        insert into app.tenants (tenant_id, slug, name)
+        values ($1, 'nobodys-' || pg_catalog.md5(pg_catalog.random()::text), 'Nobody''s')
+    ),
+    person as (insert into app.users (tenant_id, user_id) values ($1, $2))
+    insert into app.sessions
+        (tenant_id, user_id, session_id, created_at, used_at, expires_at, ended_at, ended_reason)
+    values
+        ($1, $2, $3, now(), now(), now(), null, null),
+        ($1, $2, $4, now(), now(), now(), now(), 'revoked')
+"""
 
 NEVER, LONG_AGO = 9_999_999_999, 1  # seconds since 1970: when a seal expires
 ACCESSORS = {"app.tenant_id()": TENANT, "app.user_id()": USER, "app.role()": "member", "app.session_id()": SESSION}
@@ -42,6 +57,7 @@ async def try_seals(connection: Connection) -> list[str]:
     """
     dangers = []
     backend = connection.get_server_pid()
+    await connection.execute(MAKE_SESSIONS, TENANT, USER, SESSION, ENDED)
     for key_id, seal in await _seal(connection, _context(backend)):
         await _set_context(connection, str(TENANT), seal)
         for accessor, expected in ACCESSORS.items():
@@ -61,17 +77,25 @@ async def _forgeries(connection: Connection, backend: int) -> list[Forgery]:
     """Give forgeries of what the newest key has sealed; none where there is no key."""
     sealed = [
         await _seal(connection, context)
-        for context in (_context(backend), _context(backend, expires=LONG_AGO), _context(backend + 1))
+        for context in (
+            _context(backend),
+            _context(backend, expires=LONG_AGO),
+            _context(backend + 1),
+            _context(backend, session=ENDED),
+            _context(backend, session=OTHER),
+        )
     ]
     if not sealed[0]:
         return []
-    [(_, seal), *_], [(_, expired), *_], [(_, elsewhere), *_] = sealed
+    [(_, seal), *_], [(_, expired), *_], [(_, elsewhere), *_], [(_, ended), *_], [(_, unknown), *_] = sealed
     return [
         Forgery("a seal without a tenant", "", seal),
         Forgery("a tenant without a seal", TENANT, ""),
         Forgery("a made-up seal", TENANT, f"{seal[:-64]}{'0' * 64}", tuple(ACCESSORS)),
         Forgery("a seal that has expired", TENANT, expired),
         Forgery("a seal of another connection", TENANT, elsewhere),
+        Forgery("a session that has ended", TENANT, ended, tuple(ACCESSORS)),
+        Forgery("a session that nobody has", TENANT, unknown, tuple(ACCESSORS)),
         Forgery("a seal of another tenant", OTHER_TENANT, seal),
         Forgery("a seal whose expiry was changed", TENANT, seal.replace(str(NEVER), str(NEVER - 1))),
         Forgery("a seal whose tenant was changed", OTHER_TENANT, seal.replace(str(TENANT), str(OTHER_TENANT))),
@@ -83,8 +107,8 @@ async def _forgeries(connection: Connection, backend: int) -> list[Forgery]:
     ]
 
 
-def _context(backend: int, expires: int = NEVER) -> str:
-    return f"{expires:010}|{backend:010}|{TENANT}|{USER}|{SESSION}|member"
+def _context(backend: int, expires: int = NEVER, session: UUID = SESSION) -> str:
+    return f"{expires:010}|{backend:010}|{TENANT}|{USER}|{session}|member"
 
 
 async def _seal(connection: Connection, context: str) -> list[tuple[str, str]]:
@@ -101,8 +125,10 @@ async def _ask(connection: Connection, accessor: str) -> object:
     try:
         async with connection.transaction():
             return await connection.fetchval(f"select {accessor}")
-    except asyncpg.InsufficientPrivilegeError:
-        return REFUSED
+    except asyncpg.PostgresError as error:
+        if error.sqlstate in {asyncpg.InsufficientPrivilegeError.sqlstate, SESSION_ENDED}:
+            return REFUSED
+        raise
 
 
 async def compare_functions(connection: Connection) -> list[str]:

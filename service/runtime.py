@@ -8,6 +8,7 @@ from litestar.connection import ASGIConnection
 from msgspec import Struct
 
 from service.database import Database
+from service.identity.sessions import Sessions
 from service.identity.tokens import Tokens
 from service.recommendations.circuit import Circuit
 from service.recommendations.ledger import Budget
@@ -28,6 +29,8 @@ class Runtime(Struct, frozen=True):
     settings: Settings
     database: Database
     tokens: Tokens
+    sessions: Sessions | None
+    """None where an identity provider has them all."""
     recommender: Recommender
     budget: Budget
     circuit: Circuit | None

@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ import pytest
 from msgspec import Struct
 
 from service import embedded, queries
-from service.caller import Caller
+from service.caller import NOBODY_KNOWN, Caller
 from service.database import SERVER_SETTINGS, Connection, _prepare_connection
 from service.queries import LIST_FRESH_RECOMMENDATIONS, LIST_PATTERNS, Query, _number
 from service.seal import ANY_BACKEND, NOBODY, Seal
@@ -29,7 +30,15 @@ VERBS = {"find", "list", "save", "delete", "count"}
 TENANT = "00000000-0000-4000-8000-000000000007"
 USER = "00000000-0000-4000-8000-000000070003"
 CALLER = Caller(UUID(TENANT), UUID(USER))
-BIG_TABLES = ("users", "pattern_data", "user_recommendations", "recommendation_runs")
+BIG_TABLES = (
+    "users",
+    "pattern_data",
+    "user_recommendations",
+    "recommendation_runs",
+    "sessions",
+    "refresh_tokens",
+    "audit_events",
+)
 
 # A realistic size: 50 tenants of 20 people each; 60 days, 10 batches of recommendations and 40 runs a person.
 FILL = (
@@ -89,6 +98,41 @@ FILL = (
     insert into app.budget_use (tenant_id, date, calls, tokens)
     select tenant_id, date '2026-11-22' - back, 7, 7000
     from app.tenants, generate_series(0, 59) as back;
+
+    insert into app.sessions
+        (tenant_id, session_id, user_id, created_at, used_at, expires_at, ended_at, ended_reason, address, agent)
+    select
+        tenant_id,
+        pg_temp.id(right(user_id::text, 12)::bigint * 100 + number),
+        user_id,
+        timestamptz '2026-11-22 08:30Z' - interval '1 day' * number,
+        timestamptz '2026-11-22 08:30Z' - interval '1 day' * number,
+        timestamptz '2026-12-22 08:30Z' - interval '1 day' * number,
+        case when number > 3 then timestamptz '2026-11-22 08:45Z' end,
+        case when number > 3 then 'logged_out' end,
+        '192.0.2.7',
+        'Firefox'
+    from app.users, generate_series(1, 20) as number;
+
+    insert into app.refresh_tokens (tenant_id, token_hash, user_id, session_id, issued_at, used_at)
+    select
+        tenant_id,
+        sha256(convert_to(session_id::text || number, 'UTF8')),
+        user_id,
+        session_id,
+        created_at,
+        case when number < 3 then created_at end
+    from app.sessions, generate_series(1, 3) as number;
+
+    insert into app.audit_events (tenant_id, user_id, occurred_at, kind, session_id, address)
+    select
+        tenant_id,
+        user_id,
+        created_at,
+        'logged_in',
+        session_id,
+        address
+    from app.sessions;
 
     insert into app.pins (login, tenant) values ('ines', pg_temp.id(7)), ('omar', pg_temp.id(8));
 
@@ -156,6 +200,20 @@ VALUES = {
     "roles": "{member,admin}",
     "timezone": "Europe/Berlin",
     "context": f"1800000000|0000000000|{TENANT}|{USER}|{NOBODY}|member",
+    "session_id": "00000000-0000-4000-8000-000007000301",
+    "token_hash": "\\x" + sha256(b"00000000-0000-4000-8000-0000070003013").hexdigest(),
+    "next_hash": "\\x" + "ab" * 32,
+    "grace": "10",
+    "expires_at": "2026-12-22 09:00:00+00",
+    "address": "192.0.2.7",
+    "agent": "Firefox",
+    "everywhere": "true",
+    "before": "2026-11-21 12:00:00+00",
+    "before_id": str(NOBODY_KNOWN),
+    "size": "5",
+    "kind": "login_failed",
+    "person": USER,
+    "password_hash": "$argon2id$v=19$m=65536,t=3,p=4$AAAA$AAAA",
     "login": "ines",
     "key_id": "0123456789abcdef",
     "inner_pad": "\\x" + "36" * 64,
@@ -164,11 +222,19 @@ VALUES = {
 OWN_VALUES = {
     "recommendations/save_run": {"run_id": "00000000-0000-4000-8000-0000000000ff"},
     "users/save_user": {"email": "new@t7.test"},
+    "users/save_role": {"role": "admin"},
+    "sessions/save_session": {"session_id": "00000000-0000-4000-8000-0000000000ff", "token_hash": "\\x" + "cd" * 32},
+    "sessions/save_revocation": {"id": "00000000-0000-4000-8000-000007000301"},
     "analysts/save_pin": {"login": "a new one"},
 }
 # Nobody is making USER's recommendations, or save_run would get no lease; and USER has some, so the demo makes none.
 # What these find, the tests of their subjects show.
-FIND_NOTHING = {"recommendations/find_running", "recommendations/save_lost_runs", "demo/list_demo_weeks"}
+FIND_NOTHING = {
+    "recommendations/find_running",
+    "recommendations/save_lost_runs",
+    "demo/list_demo_weeks",
+    "sessions/find_login",  # in a tenant's context
+}
 
 # What only the owner reads, and what is the same for all tenants: no row of a tenant's own.
 NO_TENANTS_OWN = {"tenants", "pins", "seal_keys"}
@@ -349,7 +415,7 @@ async def test_a_file_runs_unchanged_in_psql_and_gives_what_the_service_gets(
 
     assert columns == list(header.returns)
     # An id that the database makes is another one each time.
-    made = {"tenant_id", "user_id"} - set(header.parameters) if "/save_" in name else set()
+    made = {"tenant_id", "user_id", "event_id"} - set(header.parameters) if "/save_" in name else set()
     assert [{word: value for word, value in row.items() if word not in made} for row in theirs] == [
         {word: value for word, value in row.items() if word not in made} for row in ours
     ]
@@ -430,7 +496,7 @@ async def explain(connection: Connection, query: Query, *, entered: bool) -> dic
     header = header_of(query.name)
     words = query.entered_parameters if entered else query.plain_parameters
     kinds = [header.parameters[word] for word in words]
-    values = [VALUES[word] for word in words]
+    values = [(VALUES | OWN_VALUES.get(query.name, {}))[word] for word in words]
     if entered:
         # A fresh transaction, for the statement itself shall let the tenant in.
         await connection.execute("rollback; begin")

@@ -69,6 +69,7 @@ class Tokens:
             "exp": int((now + life).timestamp()),
             "iss": self._issuer,
             "aud": self._audience,
+            "sid": None if caller.session_id is None else str(caller.session_id),
         }
         return jwt.encode({name: value for name, value in claims.items() if value is not None}, self._secret, ALGORITHM)
 
@@ -89,6 +90,11 @@ class Tokens:
             self._verified[digest] = verified
         return verified.caller
 
+    def forget(self, session_id: UUID) -> None:
+        """Forget what was verified of a session's tokens. That it has ended is for Postgres to say, each time."""
+        for digest in [each for each, found in self._verified.items() if found.caller.session_id == session_id]:
+            del self._verified[digest]
+
     def _check(self, token: str, now: datetime) -> _Verified:
         if not SHAPE.fullmatch(token):
             raise InvalidToken("The token is not a signed JWT")
@@ -102,14 +108,15 @@ class Tokens:
         claims = _parse_object(payload)
         self._check_claims(claims, now.timestamp())
         role = claims.get("role", "member")
-        caller = Caller(UUID(claims["tenant_id"]), UUID(claims["sub"]), role)
+        session_id = UUID(claims["sid"]) if "sid" in claims else None
+        caller = Caller(UUID(claims["tenant_id"]), UUID(claims["sub"]), role, session_id)
         # As _check_times has it: a clock that is set back must not find accepted what it would refuse.
         starts = max(claims.get("nbf", 0), claims["exp"] - LONGEST_LIFE.total_seconds())
         return _Verified(caller, starts, claims["exp"])
 
     def _check_claims(self, claims: dict[str, Any], now: float) -> None:
         _check_times(claims, now)
-        for claim in ("sub", "tenant_id"):
+        for claim in ("sub", "tenant_id", *({"sid"} & claims.keys())):
             value = claims.get(claim)
             if not isinstance(value, str) or not UUID_SHAPE.fullmatch(value) or value == NIL:
                 raise InvalidToken(f"{claim} must be a UUID in lower case")

@@ -7,14 +7,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from service.bodies import WITHOUT_NUL
 from service.caller import Caller
 from service.database import Database
 from service.errors import NotFound
 from service.queries import LIST_STANDINGS, SAVE_FEEDBACK, SAVE_VIEWED
 from service.recommendations.advice import History, Standing
 from service.recommendations.batch import Recommendation, as_recommendation
-
-WITHOUT_NUL = r"^[^\u0000]*$"  # which Postgres can keep in no text
 
 REMEMBERED = dt.timedelta(days=30)
 NOT_AGAIN_WITHIN = dt.timedelta(days=14)

@@ -73,7 +73,7 @@ class Recommender:
         self._turns = Turns(database, engine, keeping, budget or Budget(), limit)
         self._keeping = keeping
         self._limit = limit
-        self._makings: dict[tuple[UUID, UUID, bool], _Making] = {}
+        self._makings: dict[tuple[Caller, bool], _Making] = {}
         # Whose renewal failed, and when the next may be tried.
         self._renewed: dict[tuple[UUID, UUID], dt.datetime] = {}
 
@@ -124,8 +124,9 @@ class Recommender:
 
     def _make(self, caller: Caller, now: dt.datetime, reason: Reason) -> _Making:
         """Have recommendations made by a task of its own, or by the one that is already at it."""
-        # A refresh can be refused, which is no answer for one who only has none yet.
-        key = (caller.tenant_id, caller.user_id, reason == "refreshed")
+        # A refresh can be refused, which is no answer for one who only has none yet. By caller and not by person: what
+        # is begun in the name of a session ends with that, and with no other of the same person.
+        key = (caller, reason == "refreshed")
         making = self._makings.get(key)
         if making is None:
             making = self._makings[key] = _Making()
@@ -133,7 +134,7 @@ class Recommender:
             making.task.add_done_callback(partial(self._done, key, reason))
         return making
 
-    def _done(self, key: tuple[UUID, UUID, bool], reason: Reason, task: "asyncio.Task[Batch]") -> None:
+    def _done(self, key: tuple[Caller, bool], reason: Reason, task: "asyncio.Task[Batch]") -> None:
         del self._makings[key]
         # Asked for, so that asyncio knows that it is known. Whoever waits is told; a renewal has nobody waiting.
         if not task.cancelled() and (error := task.exception()) and reason == "renewed":

@@ -25,5 +25,7 @@ from app.user_recommendations
 where tenant_id = :'tenant_id'
   and user_id = :'user_id'
   and generated_at > :'stale_before'::timestamptz
+  -- Logged out since.
+  and cleared_at is null
 order by generated_at desc, position
 limit 5;

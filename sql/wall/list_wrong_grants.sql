@@ -25,7 +25,7 @@ with listed (relation, grantee, privilege, columns) as (
         'user_recommendations', 'daymark_service', 'INSERT',
         'tenant_id id user_id generated_at position engine recommendation reasoning data_point based_on topic fallback'
     ),
-    ('user_recommendations', 'daymark_service', 'UPDATE', 'viewed_at helpful note judged_at'),
+    ('user_recommendations', 'daymark_service', 'UPDATE', 'viewed_at helpful note judged_at cleared_at'),
     ('user_recommendations', 'daymark_analyst', 'SELECT', ''),
     ('recommendation_runs', 'daymark_service', 'SELECT', ''),
     (
@@ -41,6 +41,17 @@ with listed (relation, grantee, privilege, columns) as (
     ('budget_use', 'daymark_service', 'INSERT', 'tenant_id date calls tokens'),
     ('budget_use', 'daymark_service', 'UPDATE', 'calls tokens'),
     ('budget_use', 'daymark_analyst', 'SELECT', ''),
+    ('sessions', 'daymark_service', 'SELECT', ''),
+    (
+        'sessions', 'daymark_service', 'INSERT',
+        'tenant_id session_id user_id created_at used_at expires_at address agent'
+    ),
+    ('sessions', 'daymark_service', 'UPDATE', 'used_at expires_at ended_at ended_reason'),
+    ('refresh_tokens', 'daymark_service', 'SELECT', ''),
+    ('refresh_tokens', 'daymark_service', 'INSERT', 'tenant_id token_hash user_id session_id issued_at'),
+    ('refresh_tokens', 'daymark_service', 'UPDATE', 'used_at'),
+    ('audit_events', 'daymark_service', 'SELECT', ''),
+    ('audit_events', 'daymark_service', 'INSERT', 'tenant_id user_id occurred_at kind session_id address detail'),
     ('daily_averages', 'daymark_service', 'SELECT', ''),
     ('daily_averages', 'daymark_analyst', 'SELECT', ''),
     ('engine_use', 'daymark_service', 'SELECT', ''),

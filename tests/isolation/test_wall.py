@@ -15,6 +15,7 @@ from service.database import Connection, Database
 from service.queries import DELETE_PATTERN, Query
 from service.seal import NOBODY, Seal
 from tests.conftest import SEAL_KEY, MakeCaller, copy_database, enter, run_as_admin
+from tests.isolation.world import ACCOUNT_ROWS
 
 # A row of every table of schema app for one caller, and how that row is touched: a new table fails the tests until it
 # has its line here. The tenant's and the person's own rows are made with the caller.
@@ -41,8 +42,10 @@ ROWS = {
         " select $1, '2026-11-22'::date - count(*)::integer, 1, 500 from app.budget_use"
         " where tenant_id = $1 and $2::uuid is not null"
     ),
-}
+} | ACCOUNT_ROWS
 UPDATES = {
+    "sessions": "update app.sessions set used_at = '2026-11-22 10:00Z'",
+    "refresh_tokens": "update app.refresh_tokens set used_at = '2026-11-22 10:00Z'",
     "budget_use": "update app.budget_use set calls = 2",
     "recommendation_runs": "update app.recommendation_runs set calls = 2",
     "pattern_data": "update app.pattern_data set energy = 1",
@@ -56,6 +59,8 @@ TABLES = sorted(ROWS)
 TENANTS_OWN = {"tenants", "budget_use"}
 # What the wall itself stands on, which only the owner reads: no tenant's rows.
 OWNERS = ["pins", "seal_keys"]
+# A tenant's rows that are granted to nobody: app.find_login gives one out, to whoever has no tenant yet.
+UNGRANTED = ["credentials"]
 NO_TENANT = "no tenant in context"
 
 
@@ -108,7 +113,7 @@ async def test_every_table_is_seeded_here(admin: Connection) -> None:
         " and not relispartition order by relname"
     )
 
-    assert [row["relname"] for row in found] == sorted([*TABLES, *OWNERS])
+    assert [row["relname"] for row in found] == sorted([*TABLES, *OWNERS, *UNGRANTED])
 
 
 async def test_two_tenants_have_rows_in_every_table(seeded: tuple[Caller, Caller], admin: Connection) -> None:
@@ -443,6 +448,7 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
     )
 
     assert [row["granted"] for row in tables] == [
+        "audit_events daymark_service SELECT",
         "budget_use daymark_analyst SELECT",
         "budget_use daymark_service SELECT",
         "cache_hits daymark_analyst SELECT",
@@ -455,6 +461,8 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
         "pattern_data daymark_service SELECT",
         "recommendation_runs daymark_analyst SELECT",
         "recommendation_runs daymark_service SELECT",
+        "refresh_tokens daymark_service SELECT",
+        "sessions daymark_service SELECT",
         "tenants daymark_analyst SELECT",
         "tenants daymark_service SELECT",
         "user_recommendations daymark_analyst SELECT",
@@ -463,6 +471,7 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
         "users daymark_service SELECT",
     ]
     assert [row["granted"] for row in columns] == [
+        "audit_events daymark_service INSERT tenant_id, user_id, occurred_at, kind, session_id, address, detail",
         "budget_use daymark_service INSERT tenant_id, date, calls, tokens",
         "budget_use daymark_service UPDATE calls, tokens",
         "pattern_data daymark_service INSERT tenant_id, user_id, date, energy, focus, fulfillment, recorded_at",
@@ -475,11 +484,18 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
             "recommendation_runs daymark_service UPDATE outcome, finished_at, given, calls, tokens_in, tokens_out,"
             " cost, duration_ms"
         ),
+        "refresh_tokens daymark_service INSERT tenant_id, token_hash, user_id, session_id, issued_at",
+        "refresh_tokens daymark_service UPDATE used_at",
+        (
+            "sessions daymark_service INSERT tenant_id, session_id, user_id, created_at, used_at, expires_at, address,"
+            " agent"
+        ),
+        "sessions daymark_service UPDATE used_at, expires_at, ended_at, ended_reason",
         (
             "user_recommendations daymark_service INSERT tenant_id, id, user_id, generated_at, position, engine,"
             " recommendation, reasoning, data_point, based_on, topic, fallback"
         ),
-        "user_recommendations daymark_service UPDATE viewed_at, helpful, note, judged_at",
+        "user_recommendations daymark_service UPDATE viewed_at, helpful, note, judged_at, cleared_at",
         "users daymark_service INSERT tenant_id, user_id",
     ]
 

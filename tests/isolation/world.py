@@ -7,6 +7,22 @@ from service.caller import Caller
 from service.database import Connection
 from tests.conftest import MakeCaller
 
+# How somebody gets in; each row for one person.
+ACCOUNT_ROWS = {
+    "sessions": (
+        "insert into app.sessions (tenant_id, session_id, user_id, created_at, used_at, expires_at)"
+        " values ($1, gen_random_uuid(), $2, '2026-11-22 09:00Z', '2026-11-22 09:00Z', '2026-12-22 09:00Z')"
+    ),
+    "refresh_tokens": (
+        "insert into app.refresh_tokens (tenant_id, token_hash, user_id, session_id, issued_at)"
+        " values ($1, sha256(uuid_send($2)), $2,"
+        " (select session_id from app.sessions where tenant_id = $1 and user_id = $2), '2026-11-22 09:00Z')"
+    ),
+    "audit_events": (
+        "insert into app.audit_events (tenant_id, user_id, occurred_at, kind)"
+        " values ($1, $2, '2026-11-22 09:00Z', 'logged_in')"
+    ),
+}
 # A row of every table for one person; the tenant's and the person's own come with the caller. A new table fails the
 # suite until it has its line here.
 ROWS = {
@@ -31,12 +47,16 @@ ROWS = {
         "insert into app.budget_use (tenant_id, date, calls, tokens)"
         " select $1, '2026-11-22', 1, 500 where $2::uuid is not null on conflict do nothing"
     ),
-}
+} | ACCOUNT_ROWS
 VIEWS = ("cache_hits", "daily_averages", "engine_use")
 RELATIONS = (*ROWS, *VIEWS)
-SECRETS = ("pins", "seal_keys")  # no tenant's, and nobody's but the owner's
+SECRETS = ("credentials", "pins", "seal_keys")  # nobody's but the owner's
+
+# Who is logged in is no analyst's business.
+ANALYSTS = tuple(relation for relation in RELATIONS if relation not in ACCOUNT_ROWS)
 
 EVERYTHING = " union all ".join(f"select tenant_id from app.{relation}" for relation in RELATIONS)
+ANALYSTS_EVERYTHING = " union all ".join(f"select tenant_id from app.{relation}" for relation in ANALYSTS)
 
 
 class World(NamedTuple):
@@ -56,7 +76,9 @@ async def seed(admin: Connection, make_caller: MakeCaller) -> World:
     return world
 
 
-async def tenants_seen(connection: Connection, relation: str | None = None) -> set[UUID]:
+async def tenants_seen(
+    connection: Connection, relation: str | None = None, *, everything: str = EVERYTHING
+) -> set[UUID]:
     """Give whose rows a connection sees, in one table or view or in all of them. No predicate: row security alone."""
-    rows = await connection.fetch(EVERYTHING if relation is None else f"select tenant_id from app.{relation}")
+    rows = await connection.fetch(everything if relation is None else f"select tenant_id from app.{relation}")
     return {row["tenant_id"] for row in rows}

@@ -1,0 +1,491 @@
+"""The service's own sessions, over real HTTP: in, on, out, and what a thief meets."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import jwt
+import msgspec
+import pytest
+
+from service.caller import Caller
+from service.database import Connection
+from service.identity.passwords import Passwords
+from service.settings import Settings
+from tests.conftest import NOW, Clock, MakeCaller, Serve, bearer, served
+
+PASSWORD = "correct horse battery staple"
+HASH = Passwords().hash(PASSWORD)
+STRICT = {"Prefer": "handling=strict"}
+SCORES = {"energy": 80, "focus": 80, "fulfillment": 80}
+
+
+@dataclass
+class Person:
+    """Somebody with a password."""
+
+    caller: Caller
+    slug: str
+    email: str
+
+    def login(self, **changes: str) -> dict[str, str]:
+        return {"tenant": self.slug, "email": self.email, "password": PASSWORD} | changes
+
+
+@pytest.fixture
+async def person(admin: Connection, caller: Caller) -> Person:
+    return await with_password(admin, caller)
+
+
+async def with_password(admin: Connection, caller: Caller) -> Person:
+    await admin.execute(
+        "insert into app.credentials values ($1, $2, $3, $4)", caller.tenant_id, caller.user_id, HASH, NOW
+    )
+    return Person(caller, f"t-{caller.tenant_id.hex}", f"{caller.user_id.hex}@example.test")
+
+
+@pytest.fixture
+async def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def http(serve: Serve, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
+    async with serve(clock=clock) as client:
+        yield client
+
+
+async def log_in(http: httpx.AsyncClient, person: Person) -> Any:
+    answer = await http.post("/api/auth/login", json=person.login(), headers={"User-Agent": "a test"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def refresh(http: httpx.AsyncClient, token: str) -> httpx.Response:
+    return await http.post("/api/auth/refresh", json={"refreshToken": token})
+
+
+def access(granted: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {granted['accessToken']}"} | STRICT
+
+
+async def works(http: httpx.AsyncClient, granted: Any) -> bool:
+    answer = await http.get("/api/auth/sessions", headers=access(granted))
+    assert answer.status_code in {200, 401}
+    return answer.status_code == 200
+
+
+async def kinds(admin: Connection, person: Person) -> list[str]:
+    rows = await admin.fetch(
+        "select kind from app.audit_events where tenant_id = $1 order by occurred_at, kind", person.caller.tenant_id
+    )
+    return [row["kind"] for row in rows]
+
+
+async def test_a_login_gives_an_access_token_of_minutes_and_a_refresh_token_of_weeks(
+    http: httpx.AsyncClient, person: Person
+) -> None:
+    answer = await http.post("/api/auth/login", json=person.login())
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    granted = answer.json()
+    assert granted.keys() == {
+        "accessToken", "tokenType", "expiresIn", "refreshToken", "refreshExpiresIn", "sessionId",
+    }  # fmt: skip
+    assert (granted["tokenType"], granted["expiresIn"], granted["refreshExpiresIn"]) == ("Bearer", 900, 2_592_000)
+    claims = jwt.decode(granted["accessToken"], options={"verify_signature": False})
+    assert claims["sub"] == str(person.caller.user_id)
+    assert claims["tenant_id"] == str(person.caller.tenant_id)
+    assert claims["sid"] == granted["sessionId"]
+    assert claims["exp"] - claims["iat"] == 900
+    stored = await http.post("/api/insights/patterns", json={"date": "2026-11-22", **SCORES}, headers=access(granted))
+    assert stored.status_code == 201
+
+
+@pytest.mark.parametrize("tenant", ["slug", "SLUG", "id"])
+async def test_a_tenant_is_named_by_slug_or_id(http: httpx.AsyncClient, person: Person, tenant: str) -> None:
+    name = {"slug": person.slug, "SLUG": person.slug.upper(), "id": str(person.caller.tenant_id)}[tenant]
+    answer = await http.post("/api/auth/login", json=person.login(tenant=name, email=person.email.upper()))
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"password": "wrong horse battery staple"},
+        {"password": PASSWORD.upper()},
+        {"email": "nobody@example.test"},
+        {"tenant": "no-such-tenant"},
+        {"tenant": "00000000-0000-0000-0000-000000000000"},
+        {"tenant": "' or true --", "email": "' or true --"},
+    ],
+    ids=" ".join,
+)
+async def test_whichever_is_wrong_the_answer_is_the_same(
+    http: httpx.AsyncClient, person: Person, wrong: dict[str, str]
+) -> None:
+    answer = await http.post("/api/auth/login", json=person.login(**wrong))
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="daymark"'
+    assert answer.json() == {
+        "status": 401,
+        "type": "urn:daymark:problem:invalid_credentials",
+        "title": "Not logged in",
+        "detail": "There is no such tenant, no such person in it, or that is not their password.",
+        "code": "invalid_credentials",
+    }
+
+
+async def test_somebody_of_another_tenant_or_without_a_password_cannot_log_in(
+    http: httpx.AsyncClient, admin: Connection, person: Person, stranger: Caller, make_caller: MakeCaller
+) -> None:
+    elsewhere = await with_password(admin, stranger)
+    assert (await http.post("/api/auth/login", json=person.login(email=elsewhere.email))).status_code == 401
+    beside = await make_caller(person.caller)
+    email = f"{beside.user_id.hex}@example.test"
+    assert (await http.post("/api/auth/login", json=person.login(email=email))).status_code == 401
+
+
+async def test_an_unknown_person_takes_as_long_as_a_known_one(http: httpx.AsyncClient, person: Person) -> None:
+    async def median(**wrong: str) -> float:
+        times = [
+            (await http.post("/api/auth/login", json=person.login(**wrong))).elapsed.total_seconds() for _ in range(5)
+        ]
+        return sorted(times)[2]
+
+    await http.post("/api/auth/login", json=person.login(password="the first check in a process"))
+    known = await median(password="wrong horse battery staple")
+    assert known > 0.02  # that it takes a while is what keeps guessing slow
+    for unknown in ({"email": "nobody@example.test"}, {"tenant": "no-such-tenant"}):
+        assert await median(**unknown) > known / 2
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"email": "a@b.test", "password": "x"}, "/tenant"),
+        ({"tenant": "acme", "email": "a@b.test", "password": ""}, "/password"),
+        ({"tenant": "acme", "email": "a@b.test", "password": "x" * 1_001}, "/password"),
+        ({"tenant": "ac\0me", "email": "a@b.test", "password": "x"}, "/tenant"),
+        ({"tenant": "acme", "email": "a\0@b.test", "password": "x"}, "/email"),
+        ({"tenant": "acme", "email": 7, "password": "x"}, "/email"),
+        ({"tenant": "acme", "email": "a@b.test", "password": "x", "role": "admin"}, "/role"),
+    ],
+)
+async def test_a_body_that_is_no_login_is_named_and_never_repeated(
+    client: httpx.AsyncClient, body: dict[str, Any], pointer: str
+) -> None:
+    answer = await client.post("/api/auth/login", json=body)
+    assert answer.status_code == 400
+    assert [wrong["pointer"] for wrong in answer.json()["errors"]] == [pointer]
+    assert "x" * 1_001 not in answer.text
+
+
+async def test_a_password_is_the_same_however_its_letters_are_put_together(
+    http: httpx.AsyncClient, admin: Connection, person: Person
+) -> None:
+    kept = Passwords().hash("Stra\u00dfencaf\u00e9 um die Ecke")
+    await admin.execute(
+        "update app.credentials set password_hash = $1 where tenant_id = $2", kept, person.caller.tenant_id
+    )
+    composed = person.login(password="Stra\u00dfencafe\u0301 um die Ecke")
+    assert (await http.post("/api/auth/login", json=composed)).status_code == 200
+
+
+async def test_a_refresh_token_is_kept_as_its_hash_only(
+    http: httpx.AsyncClient, admin: Connection, person: Person
+) -> None:
+    granted = await log_in(http, person)
+    [kept] = await admin.fetch(
+        "select token_hash from app.refresh_tokens where tenant_id = $1", person.caller.tenant_id
+    )
+    assert kept["token_hash"] == hashlib.sha256(granted["refreshToken"].encode()).digest()
+
+
+async def test_a_refresh_gives_the_next_of_both_and_moves_the_session_on(
+    http: httpx.AsyncClient, clock: Clock, person: Person
+) -> None:
+    first = await log_in(http, person)
+    clock.advance(minutes=20)
+    assert not await works(http, first)
+    answer = await refresh(http, first["refreshToken"])
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    second = answer.json()
+    assert second["sessionId"] == first["sessionId"]
+    assert second["refreshToken"] != first["refreshToken"]
+    assert await works(http, second)
+    clock.advance(days=29)
+    assert (await refresh(http, second["refreshToken"])).status_code == 200
+
+
+async def test_a_session_that_nobody_used_for_weeks_is_over(
+    http: httpx.AsyncClient, clock: Clock, person: Person
+) -> None:
+    granted = await log_in(http, person)
+    clock.advance(days=30)
+    answer = await refresh(http, granted["refreshToken"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+
+
+async def test_a_refresh_says_what_the_person_is_now(
+    http: httpx.AsyncClient, admin: Connection, person: Person
+) -> None:
+    granted = await log_in(http, person)
+    await admin.execute("update app.users set role = 'admin' where tenant_id = $1", person.caller.tenant_id)
+    again = (await refresh(http, granted["refreshToken"])).json()
+    answer = await http.get("/api/insights/usage", headers=access(again))
+    assert answer.status_code == 200
+
+
+def altered(token: str) -> list[str]:
+    data = base64.urlsafe_b64decode(token.removeprefix("dmr_") + "==")
+    spelled = [data[:-1] + bytes([data[-1] ^ 1]), uuid4().bytes + data[16:], data[:16] + uuid4().bytes + data[32:]]
+    return [
+        *("dmr_" + base64.urlsafe_b64encode(each).rstrip(b"=").decode() for each in spelled),
+        token[:-1],
+        token + "A",
+        token.removeprefix("dmr_"),
+        token[:-1] + ("B" if token[-1] == "A" else "A"),
+        "dmr_" + "-" * 86,
+        "dmr_" + "\u00e9" * 86,
+        "x",
+    ]
+
+
+async def test_an_altered_refresh_token_is_unknown_and_harms_nobody(http: httpx.AsyncClient, person: Person) -> None:
+    granted = await log_in(http, person)
+    for token in altered(granted["refreshToken"]):
+        answer = await refresh(http, token)
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token"), token
+    assert (await refresh(http, granted["refreshToken"])).status_code == 200
+
+
+async def test_of_racing_refreshes_one_wins_and_the_session_lasts(http: httpx.AsyncClient, person: Person) -> None:
+    granted = await log_in(http, person)
+    for _ in range(5):
+        answers = await asyncio.gather(*(refresh(http, granted["refreshToken"]) for _ in range(12)))
+        assert sorted(answer.status_code for answer in answers) == [200] + [409] * 11
+        [granted] = [answer.json() for answer in answers if answer.status_code == 200]
+        assert await works(http, granted)
+
+
+async def test_a_token_used_again_at_once_ends_nothing(http: httpx.AsyncClient, clock: Clock, person: Person) -> None:
+    first = await log_in(http, person)
+    second = (await refresh(http, first["refreshToken"])).json()
+    clock.advance(seconds=9)
+    answer = await refresh(http, first["refreshToken"])
+    assert (answer.status_code, answer.json()["code"]) == (409, "refresh_token_superseded")
+    assert await works(http, second)
+    assert (await refresh(http, second["refreshToken"])).status_code == 200
+
+
+async def test_a_token_used_again_later_puts_thief_and_victim_out_and_the_trail_says_why(
+    http: httpx.AsyncClient, clock: Clock, admin: Connection, person: Person
+) -> None:
+    victim = await log_in(http, person)
+    other = await log_in(http, person)
+    thief = (await refresh(http, victim["refreshToken"])).json()
+    clock.advance(seconds=11)
+    assert await works(http, victim)
+    answer = await refresh(http, victim["refreshToken"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_refresh_token")
+    assert not await works(http, victim)
+    assert not await works(http, thief)
+    assert (await refresh(http, thief["refreshToken"])).status_code == 401
+    assert await works(http, other)  # another login of theirs
+    assert await kinds(admin, person) == ["logged_in", "logged_in", "refreshed", "refresh_reused"]
+    [row] = await admin.fetch(
+        "select ended_reason from app.sessions where tenant_id = $1 and session_id = $2",
+        person.caller.tenant_id,
+        UUID(victim["sessionId"]),
+    )
+    assert row["ended_reason"] == "reused"
+
+
+async def test_a_logout_on_one_process_is_seen_on_another_at_the_next_request(
+    settings: Settings, person: Person
+) -> None:
+    async with served(settings, clock=Clock()) as here, served(settings, clock=Clock()) as there:
+        granted = await log_in(here, person)
+        assert await works(there, granted)
+        assert (await here.post("/api/auth/logout", headers=access(granted))).status_code == 204
+        for process in (there, here, there):
+            assert not await works(process, granted)
+        answer = await there.get("/api/insights/patterns", headers=access(granted))
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "invalid_token"
+        assert answer.headers["www-authenticate"] == (
+            'Bearer realm="daymark", error="invalid_token", error_description="The session of this token has ended."'
+        )
+        assert (await refresh(there, granted["refreshToken"])).status_code == 401
+
+
+NOWHERE = "00000000-0000-4000-8000-000000000404"
+REQUESTS = [
+    ("GET", "/api/insights/patterns", None),
+    ("POST", "/api/insights/patterns", {"date": "2026-11-21", **SCORES}),
+    ("DELETE", "/api/insights/patterns/2026-11-22", None),
+    ("GET", "/api/insights/recommendations", None),
+    ("POST", "/api/insights/recommendations/refresh", None),
+    ("POST", f"/api/insights/recommendations/{NOWHERE}/viewed", None),
+    ("PUT", f"/api/insights/recommendations/{NOWHERE}/feedback", {"helpful": True}),
+    ("GET", "/api/auth/sessions", None),
+    ("DELETE", f"/api/auth/sessions/{NOWHERE}", None),
+    ("POST", "/api/auth/logout", None),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda each: f"{each[0]} {each[1]}"[:50])
+async def test_no_route_does_anything_for_a_session_that_has_ended(
+    client: httpx.AsyncClient, admin: Connection, person: Person, request_: tuple[str, str, Any]
+) -> None:
+    method, path, body = request_
+    granted = await log_in(client, person)
+    day = {"date": "2026-11-22", **SCORES}
+    assert (await client.post("/api/insights/patterns", json=day, headers=access(granted))).status_code == 201
+    assert (await client.get("/api/insights/recommendations", headers=access(granted))).status_code == 200
+    await admin.execute(
+        "update app.sessions set ended_at = now(), ended_reason = 'revoked' where tenant_id = $1",
+        person.caller.tenant_id,
+    )
+    answer = await client.request(method, path, json=body, headers=access(granted))
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    [row] = await admin.fetch(
+        "select count(*) as days from app.pattern_data where tenant_id = $1", person.caller.tenant_id
+    )
+    assert row["days"] == 1
+
+
+async def test_a_lenient_route_shows_a_sample_once_the_session_has_ended(
+    http: httpx.AsyncClient, person: Person
+) -> None:
+    granted = await log_in(http, person)
+    headers = {"Authorization": f"Bearer {granted['accessToken']}"}
+    await http.post("/api/auth/logout", headers=headers)
+    for path in ("/api/insights/patterns", "/api/insights/recommendations"):
+        answer = await http.get(path, headers=headers)
+        assert answer.status_code == 200
+        assert (answer.json()["source"], answer.json()["reason"]) == ("sample", "invalid_token")
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+async def test_a_logout_clears_what_was_kept_and_nobody_elses(
+    http: httpx.AsyncClient, admin: Connection, person: Person, make_caller: MakeCaller
+) -> None:
+    beside = await make_caller(person.caller)
+    granted = await log_in(http, person)
+    for headers in (access(granted), bearer(beside)):
+        await http.post("/api/insights/patterns", json={"date": "2026-11-22", **SCORES}, headers=headers)
+        await http.get("/api/insights/recommendations", headers=headers)
+        assert (await http.get("/api/insights/recommendations", headers=headers)).json()["cached"] is True
+    await http.post("/api/auth/logout", headers=access(granted))
+    again = await log_in(http, person)
+    answer = await http.get("/api/insights/recommendations", headers=access(again))
+    assert (answer.status_code, answer.json()["cached"]) == (200, False)
+    assert (await http.get("/api/insights/recommendations", headers=bearer(beside))).json()["cached"] is True
+    assert await kinds(admin, person) == ["logged_in", "logged_in", "logged_out"]
+
+
+async def test_a_logout_everywhere_ends_all_sessions_of_the_person_alone(
+    http: httpx.AsyncClient, admin: Connection, person: Person, make_caller: MakeCaller
+) -> None:
+    beside = await log_in(http, await with_password(admin, await make_caller(person.caller)))
+    first, second = await log_in(http, person), await log_in(http, person)
+    answer = await http.post("/api/auth/logout", params={"everywhere": "true"}, headers=access(first))
+    assert answer.status_code == 204
+    assert [await works(http, each) for each in (first, second, beside)] == [False, False, True]
+    [event] = await admin.fetch(
+        "select detail, session_id from app.audit_events where tenant_id = $1 and kind = 'logged_out'",
+        person.caller.tenant_id,
+    )
+    assert msgspec.json.decode(event["detail"]) == {"everywhere": True, "sessions": 2}
+    assert event["session_id"] == UUID(first["sessionId"])
+
+
+async def test_a_token_without_a_session_logs_out_too(http: httpx.AsyncClient, person: Person) -> None:
+    granted = await log_in(http, person)
+    assert (await http.post("/api/auth/logout", headers=bearer(person.caller))).status_code == 204
+    assert await works(http, granted)
+    answer = await http.post("/api/auth/logout?everywhere=true", headers=bearer(person.caller))
+    assert answer.status_code == 204
+    assert not await works(http, granted)
+
+
+async def test_open_sessions_are_shown_to_whom_they_belong(
+    http: httpx.AsyncClient, admin: Connection, clock: Clock, person: Person, make_caller: MakeCaller
+) -> None:
+    await log_in(http, await with_password(admin, await make_caller(person.caller, role="admin")))
+    first = await log_in(http, person)
+    clock.advance(minutes=1)
+    second = await log_in(http, person)
+    shown = (await http.get("/api/auth/sessions", headers=access(second))).json()
+    assert shown == {
+        "sessions": [
+            {
+                "id": granted["sessionId"],
+                "current": granted is second,
+                "createdAt": at,
+                "usedAt": at,
+                "expiresAt": until,
+                "address": "127.0.0.1",
+                "agent": "a test",
+            }
+            for granted, at, until in (
+                (second, "2026-11-22T09:01:00Z", "2026-12-22T09:01:00Z"),
+                (first, "2026-11-22T09:00:00Z", "2026-12-22T09:00:00Z"),
+            )
+        ]
+    }
+
+
+async def test_one_session_is_ended_from_another(http: httpx.AsyncClient, admin: Connection, person: Person) -> None:
+    first, second = await log_in(http, person), await log_in(http, person)
+    path = f"/api/auth/sessions/{first['sessionId']}"
+    assert (await http.delete(path, headers=access(second))).status_code == 204
+    assert not await works(http, first)
+    assert await works(http, second)
+    assert (await http.delete(path, headers=access(second))).status_code == 404
+    assert await kinds(admin, person) == ["logged_in", "logged_in", "session_revoked"]
+
+
+async def test_anothers_session_is_404_even_to_an_admin(
+    http: httpx.AsyncClient, person: Person, stranger: Caller, make_caller: MakeCaller
+) -> None:
+    granted = await log_in(http, person)
+    boss = await make_caller(person.caller, role="admin")
+    nowhere = await http.delete(f"/api/auth/sessions/{uuid4()}", headers=bearer(boss))
+    for somebody in (boss, stranger):
+        answer = await http.delete(f"/api/auth/sessions/{granted['sessionId']}", headers=bearer(somebody))
+        assert (answer.status_code, answer.content) == (404, nowhere.content)
+    assert await works(http, granted)
+
+
+async def test_whoever_is_deleted_is_out(http: httpx.AsyncClient, admin: Connection, person: Person) -> None:
+    granted = await log_in(http, person)
+    await admin.execute("delete from app.users where tenant_id = $1", person.caller.tenant_id)
+    assert not await works(http, granted)
+    assert (await refresh(http, granted["refreshToken"])).status_code == 401
+
+
+async def test_what_a_session_begins_ends_with_it_and_not_anothers(http: httpx.AsyncClient, person: Person) -> None:
+    # Two logins of one person ask for what is not made yet, at once: each is answered for its own session.
+    first, second = await log_in(http, person), await log_in(http, person)
+    await http.post("/api/insights/patterns", json={"date": "2026-11-22", **SCORES}, headers=access(first))
+    await http.post("/api/auth/logout", headers=access(first))
+    answers = await asyncio.gather(
+        *(http.get("/api/insights/recommendations", headers=access(each)) for each in (first, second) * 4)
+    )
+    assert [answer.status_code for answer in answers] == [401, 200] * 4
+
+
+async def test_without_a_clock_of_ours_tokens_say_the_real_time(settings: Settings, person: Person) -> None:
+    async with served(settings, clock=lambda: datetime.now(UTC)) as http:
+        claims = jwt.decode((await log_in(http, person))["accessToken"], options={"verify_signature": False})
+        assert abs(datetime.fromtimestamp(claims["iat"], UTC) - datetime.now(UTC)) < timedelta(seconds=30)
