@@ -36,4 +36,4 @@ begin atomic
 end;
 
 drop function app.refuse_session();
-drop function app.session_lasts(uuid, uuid);
+drop function app.session_lasts(uuid, uuid, uuid);

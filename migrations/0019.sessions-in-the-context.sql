@@ -5,7 +5,7 @@ set lock_timeout = '5s';
 set statement_timeout = '1min';
 
 -- Like app.pinned_context, a function of its own: a context without a session never comes to call it.
-create function app.session_lasts(of_tenant uuid, session uuid) returns boolean
+create function app.session_lasts(of_tenant uuid, of_user uuid, session uuid) returns boolean
 language sql stable security definer parallel restricted
 set search_path = pg_catalog, pg_temp
 begin atomic
@@ -14,10 +14,11 @@ begin atomic
         from app.sessions
         where tenant_id = of_tenant
           and session_id = session
+          and user_id = of_user
           and ended_at is null
     );
 end;
-comment on function app.session_lasts(uuid, uuid) is 'Whether a session is there and has not ended';
+comment on function app.session_lasts(uuid, uuid, uuid) is 'Whether a session is there, this person''s, and has not ended';
 
 create function app.refuse_session() returns text
 language plpgsql stable
@@ -48,7 +49,9 @@ begin atomic
                 then app.refuse('the context is of another connection')
             -- Last, when all that it is asked with has been found to be sealed.
             when substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'
-                 and not app.session_lasts(given.tenant::uuid, substr(given.seal, 97, 36)::uuid)
+                 and not app.session_lasts(
+                     given.tenant::uuid, substr(given.seal, 60, 36)::uuid, substr(given.seal, 97, 36)::uuid
+                 )
                 then app.refuse_session()
             else left(given.seal, -65)
         end

@@ -67,12 +67,9 @@ def _spell_cursor(event: Event) -> str:
 
 def _parse_cursor(text: str) -> tuple[dt.datetime, UUID]:
     match = CURSOR.fullmatch(text)
-    try:
-        if match:
-            return EPOCH + dt.timedelta(microseconds=int(match[1])), UUID(match[2])
-    except OverflowError:
-        pass
-    raise InvalidRequest(errors=[Wrong("Expected the next of an earlier page", parameter="before")])
+    if not match:
+        raise InvalidRequest(errors=[Wrong("Expected the next of an earlier page", parameter="before")])
+    return EPOCH + dt.timedelta(microseconds=int(match[1])), UUID(match[2])
 
 
 class AuditController(Controller):

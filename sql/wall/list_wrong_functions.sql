@@ -17,7 +17,7 @@ with listed (signature, kind, volatility, definer, search_path, executors) as (
     ('app.pinned_context()', 'f', 's', true, 'pg_catalog, pg_temp', ''),
     ('app.refuse(text)', 'f', 's', false, '""', 'daymark_analyst, daymark_service'),
     ('app.refuse_session()', 'f', 's', false, '""', ''),
-    ('app.session_lasts(uuid,uuid)', 'f', 's', true, 'pg_catalog, pg_temp', ''),
+    ('app.session_lasts(uuid,uuid,uuid)', 'f', 's', true, 'pg_catalog, pg_temp', ''),
     -- Bound when they were made, and put in place of their calls: a search_path would only hinder that.
     ('app.role()', 'f', 's', false, null, 'daymark_analyst, daymark_service'),
     ('app.session_id()', 'f', 's', false, null, 'daymark_analyst, daymark_service'),
