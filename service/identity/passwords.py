@@ -47,13 +47,16 @@ class Passwords:
         if self._waiting >= MOST_WAITING:
             raise Busy
         self._waiting += 1
+        # A caller who goes away does not stop the thread, nor end the turn.
+        fits = await asyncio.shield(self._take_turn(kept or NOBODYS, password))
+        return fits and kept is not None
+
+    async def _take_turn(self, kept: str, password: str) -> bool:
         try:
             async with self._turns:
-                # A caller who goes away does not stop the thread: the turn lasts as long as that does.
-                fits = await asyncio.shield(asyncio.to_thread(self._verify, kept or NOBODYS, password))
+                return await asyncio.to_thread(self._verify, kept, password)
         finally:
             self._waiting -= 1
-        return fits and kept is not None
 
     def _verify(self, kept: str, password: str) -> bool:
         try:
