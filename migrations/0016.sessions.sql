@@ -46,8 +46,8 @@ comment on column app.sessions.expires_at is 'From then on it cannot be refreshe
 comment on column app.sessions.ended_at is 'From then on nothing is done in its name, whatever its tokens say';
 comment on column app.sessions.agent is 'The User-Agent that it was begun with: how a person tells their sessions apart';
 
--- What a person has open: to show, and to end at once.
-create index sessions_open on app.sessions (tenant_id, user_id, created_at) where ended_at is null;
+-- What a person has: to show, to end at once, and to forget.
+create index sessions_of_person on app.sessions (tenant_id, user_id, created_at);
 call app.isolate('app.sessions');
 
 create table app.refresh_tokens (

@@ -105,3 +105,33 @@ comment on function app.find_login(text, text) is
     'Find whoever logs in, by their tenant''s slug or id; the person is NULL where nobody has that address';
 
 grant execute on function app.find_login(text, text) to daymark_service;
+
+-- What can be of no use any more: the caller's own, and nobody else's. As with app.delete_pattern, a function, since the
+-- right to DELETE is the right to LOCK the table for all.
+create function app.delete_old_sessions(before timestamptz) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    deleted bigint;
+begin
+    delete from app.refresh_tokens
+    where tenant_id = app.tenant_id()
+      and session_id in (
+          select session_id
+          from app.sessions
+          where tenant_id = app.tenant_id()
+            and user_id = app.user_id()
+      )
+      and used_at < before;
+    delete from app.sessions
+    where tenant_id = app.tenant_id()
+      and user_id = app.user_id()
+      and (expires_at < before or ended_at < before);
+    get diagnostics deleted = row_count;
+    return deleted;
+end
+$$;
+comment on function app.delete_old_sessions(timestamptz) is
+    'Delete the caller''s own sessions that were over by then, and refresh tokens that were used by then';
+grant execute on function app.delete_old_sessions(timestamptz) to daymark_service;

@@ -527,13 +527,13 @@ async def explain_within(connection: Connection, query: Query) -> dict[str, Any]
     )
     await connection.fetch(query.plain, *own)
     await connection.execute("set local client_min_messages = error")
-    [written] = [
+    written = [
         explained["Plan"]
         for explained in (json.loads(line.partition("plan:")[2]) for line in told if "plan:" in line)
         if re.match(r"insert|update|delete", explained["Query Text"])
     ]
-    plan: dict[str, Any] = written
-    return plan
+    assert written
+    return {"Node Type": "Function", "Plans": written}
 
 
 def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

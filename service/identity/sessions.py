@@ -24,6 +24,7 @@ from service.errors import InvalidCredentials, InvalidRefreshToken, NotFound, Re
 from service.identity.passwords import Passwords
 from service.identity.tokens import Tokens
 from service.queries import (
+    DELETE_OLD_SESSIONS,
     FIND_LOGIN,
     LIST_SESSIONS,
     SAVE_EVENT,
@@ -119,6 +120,7 @@ class Sessions:
                     address=asker.address,
                     agent=_agent(asker),
                 )
+                await transaction.fetch(DELETE_OLD_SESSIONS, before=now - self._lives.session)
         except asyncpg.ForeignKeyViolationError as error:  # they were deleted meanwhile
             raise InvalidCredentials from error
         return self._grant(person, session_id, refresh_token, now)
@@ -141,6 +143,8 @@ class Sessions:
                 expires_at=now + self._lives.session,
                 address=asker.address,
             )
+            if row["outcome"] == "rotated":
+                await transaction.fetch(DELETE_OLD_SESSIONS, before=now - self._lives.session)
         if row["outcome"] == "superseded":
             raise RefreshTokenSuperseded
         if row["outcome"] == "reused":

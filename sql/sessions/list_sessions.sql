@@ -3,7 +3,7 @@
 -- tenant_id   uuid         the caller's tenant
 -- user_id     uuid         the caller
 -- now         timestamptz  what has expired by then is not open
--- uses        sessions_open (an index)
+-- uses        sessions_of_person (an index)
 -- returns     session_id uuid, created_at timestamptz, used_at timestamptz, expires_at timestamptz, address text,
 --             agent text : newest first, a hundred at most
 

@@ -10,6 +10,7 @@
 with listed (signature, kind, volatility, definer, search_path, executors) as (
     values
     ('app.add_partitions(date,date)', 'p', 'v', false, '""', ''),
+    ('app.delete_old_sessions(timestamp with time zone)', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.delete_pattern(date)', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.enter(uuid,uuid,text)', 'f', 'v', false, null, 'daymark_service'),
     ('app.find_login(text,text)', 'f', 's', true, 'pg_catalog, pg_temp', 'daymark_service'),

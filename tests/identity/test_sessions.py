@@ -485,6 +485,33 @@ async def test_what_a_session_begins_ends_with_it_and_not_anothers(http: httpx.A
     assert [answer.status_code for answer in answers] == [401, 200] * 4
 
 
+async def test_what_is_over_for_as_long_as_a_session_lasts_is_forgotten(
+    http: httpx.AsyncClient, admin: Connection, clock: Clock, person: Person, make_caller: MakeCaller
+) -> None:
+    async def counts(who: Person) -> tuple[int, int]:
+        own = (who.caller.tenant_id, who.caller.user_id)
+        return (
+            await admin.fetchval("select count(*) from app.sessions where tenant_id = $1 and user_id = $2", *own),
+            await admin.fetchval("select count(*) from app.refresh_tokens where tenant_id = $1 and user_id = $2", *own),
+        )
+
+    beside = await with_password(admin, await make_caller(person.caller))
+    await log_in(http, beside)
+    ended, expired, kept = [await log_in(http, person) for _ in range(3)]
+    await http.post("/api/auth/logout", headers=access(ended))
+    clock.advance(days=29)
+    kept = (await refresh(http, kept["refreshToken"])).json()
+    assert await counts(person) == (3, 4)
+    clock.advance(days=2)
+    kept = (await refresh(http, kept["refreshToken"])).json()
+    assert await counts(person) == (2, 4)  # the one that was logged out of is gone
+    clock.advance(days=29, seconds=1)
+    kept = (await refresh(http, kept["refreshToken"])).json()
+    assert await counts(person) == (1, 3)  # and the one that expired, and what was used a month ago
+    assert expired["sessionId"] != kept["sessionId"]
+    assert await counts(beside) == (1, 1)
+
+
 async def test_without_a_clock_of_ours_tokens_say_the_real_time(settings: Settings, person: Person) -> None:
     async with served(settings, clock=lambda: datetime.now(UTC)) as http:
         claims = jwt.decode((await log_in(http, person))["accessToken"], options={"verify_signature": False})
