@@ -301,6 +301,7 @@ def test_migrate_up_status_and_down(tmp_path: Path, postgres: Server, own_databa
         "0012.recommendation-runs",
         "0013.check-what-was-there",
         "0014.judged-recommendations",
+        "0015.rate-limits",
     ]
 
     def migrate(*arguments: str) -> list[str]:

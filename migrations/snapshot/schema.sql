@@ -61,6 +61,25 @@ begin
 end
 $$;
 COMMENT ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) IS 'Enter a tenant for the length of one statement, or of a transaction';
+CREATE FUNCTION app.forget_limits() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    with finished as (
+        select tenant_id, subject
+        from app.rate_limits
+        where ends_at <= clock_timestamp()
+        limit 10000
+        for update skip locked
+    )
+    delete from app.rate_limits
+    using finished
+    where rate_limits.tenant_id = finished.tenant_id
+      and rate_limits.subject = finished.subject;
+end
+$$;
+COMMENT ON FUNCTION app.forget_limits() IS 'Delete some of the rows whose windows are over';
 CREATE PROCEDURE app.isolate(IN target regclass)
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -359,6 +378,21 @@ CREATE TABLE app.pattern_data_default (
     CONSTRAINT pattern_data_fulfillment_range CHECK (((fulfillment >= 0) AND (fulfillment <= 100)))
 );
 ALTER TABLE ONLY app.pattern_data_default FORCE ROW LEVEL SECURITY;
+CREATE UNLOGGED TABLE app.rate_limits (
+    tenant_id uuid NOT NULL,
+    subject bytea NOT NULL,
+    used bigint NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    CONSTRAINT rate_limits_subject_is_a_digest CHECK ((length(subject) = 32)),
+    CONSTRAINT rate_limits_used_counted CHECK ((used >= 0))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+ALTER TABLE ONLY app.rate_limits ALTER COLUMN subject SET STATISTICS 0;
+ALTER TABLE ONLY app.rate_limits FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.rate_limits IS 'What each subject has used of its limit; who is nobody yet (a login) is under the tenant that is all zeros';
+COMMENT ON COLUMN app.rate_limits.subject IS 'A digest under a key that only the service holds: no e-mail, no address and no id is to be had from it';
+COMMENT ON COLUMN app.rate_limits.used IS 'Uses asked for in this window, those refused included';
+COMMENT ON COLUMN app.rate_limits.ends_at IS 'By the database''s clock: from then on the next use begins a new window';
 CREATE TABLE app.recommendation_runs (
     tenant_id uuid NOT NULL,
     run_id uuid NOT NULL,
@@ -445,6 +479,8 @@ ALTER TABLE ONLY app.pattern_data_default
     ADD CONSTRAINT pattern_data_default_pkey PRIMARY KEY (tenant_id, user_id, date);
 ALTER TABLE ONLY app.pins
     ADD CONSTRAINT pins_pkey PRIMARY KEY (login);
+ALTER TABLE ONLY app.rate_limits
+    ADD CONSTRAINT rate_limits_pkey PRIMARY KEY (tenant_id, subject);
 ALTER TABLE ONLY app.recommendation_runs
     ADD CONSTRAINT recommendation_runs_pkey PRIMARY KEY (tenant_id, run_id);
 ALTER TABLE ONLY app.seal_keys
@@ -494,6 +530,8 @@ CREATE POLICY analyst_rows ON app.pattern_data FOR SELECT TO daymark_analyst USI
     true)));
 CREATE POLICY analyst_rows ON app.pattern_data_default FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
+CREATE POLICY analyst_rows ON app.rate_limits FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY analyst_rows ON app.recommendation_runs FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY analyst_rows ON app.tenants FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -511,6 +549,7 @@ CREATE POLICY own_rows ON app.users TO daymark_service USING ((user_id = ( SELEC
 ALTER TABLE app.pattern_data ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pattern_data_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pins ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.rate_limits ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.recommendation_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.seal_keys ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant_floor ON app.budget_use AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -520,6 +559,9 @@ CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.pattern_data_default AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.rate_limits AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.recommendation_runs AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -537,6 +579,9 @@ CREATE POLICY tenant_floor ON app.users AS RESTRICTIVE USING (((tenant_id, true)
 CREATE POLICY tenant_rows ON app.budget_use TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
+CREATE POLICY tenant_rows ON app.rate_limits TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY tenant_rows ON app.tenants TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
@@ -550,6 +595,8 @@ REVOKE ALL ON FUNCTION app.delete_pattern(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.delete_pattern(day date) TO daymark_service;
 REVOKE ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) TO daymark_service;
+REVOKE ALL ON FUNCTION app.forget_limits() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.forget_limits() TO daymark_service;
 REVOKE ALL ON PROCEDURE app.isolate(IN target regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.pinned_context() FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.refuse(reason text) FROM PUBLIC;
@@ -610,6 +657,11 @@ GRANT SELECT ON TABLE app.daily_averages TO daymark_analyst;
 GRANT SELECT ON TABLE app.daily_averages TO daymark_service;
 GRANT SELECT ON TABLE app.engine_use TO daymark_analyst;
 GRANT SELECT ON TABLE app.engine_use TO daymark_service;
+GRANT SELECT ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(tenant_id) ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(subject) ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(used),UPDATE(used) ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(ends_at),UPDATE(ends_at) ON TABLE app.rate_limits TO daymark_service;
 GRANT SELECT ON TABLE app.recommendation_runs TO daymark_service;
 GRANT SELECT ON TABLE app.recommendation_runs TO daymark_analyst;
 GRANT INSERT(tenant_id) ON TABLE app.recommendation_runs TO daymark_service;
