@@ -15,3 +15,7 @@ class Caller(Struct, frozen=True):
     user_id: UUID
     role: Role = "member"
     session_id: UUID | None = None
+
+
+# Who nobody is yet, while they log in: no token can name a tenant or a person that is all zeros (RFC 9562, 5.9).
+NOBODY_YET = Caller(UUID(int=0), UUID(int=0))

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from service.database import Database
 from service.identity.tokens import Tokens
+from service.limits import Limits
 from service.recommendations.circuit import Circuit
 from service.recommendations.ledger import Budget
 from service.recommendations.story import Recommender
@@ -28,6 +29,7 @@ class Runtime(Struct, frozen=True):
     settings: Settings
     database: Database
     tokens: Tokens
+    limits: Limits
     recommender: Recommender
     budget: Budget
     circuit: Circuit | None
