@@ -31,7 +31,9 @@ from service.identity.passwords import Passwords
 from service.identity.routes import AuthController
 from service.identity.sessions import Lives, Sessions
 from service.identity.tokens import Tokens
+from service.limits import Limits
 from service.patterns.routes import PatternsController
+from service.protection import POLICY, page_policy
 from service.recommendations.advice import Engine
 from service.recommendations.batch import Keeping
 from service.recommendations.circuit import Circuit
@@ -67,22 +69,25 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
     """
     if settings.database_url is None or settings.jwt_secret is None or settings.seal_key is None:
         raise SettingsError("DAYMARK_DATABASE_URL, DAYMARK_JWT_SECRET and DAYMARK_SEAL_KEY: expected all three")
-    database_url, size, seal = settings.database_url, settings.pool_size, Seal(settings.seal_key)
+    database_url, size, seal_key = settings.database_url, settings.pool_size, settings.seal_key
     tokens = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience)
 
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
-        database = await Database.open(database_url, size, seal)
+        database = await Database.open(database_url, size, Seal(seal_key))
         openai = open_openai(settings) if engine is None else None
         maker = engine or (Rules() if openai is None else Circuit(openai))
         budget = budget_of(settings)
         recommender = Recommender(database, maker, keeping_of(settings), budget, settings.openai_timeout)
         circuit = maker if isinstance(maker, Circuit) else None
+        limits = Limits(database, settings, seal_key)
+        limits.start()
         sessions = Sessions(database, tokens, Passwords(), lives_of(settings))
-        app.state.runtime = Runtime(settings, database, tokens, sessions, recommender, budget, circuit, clock)
+        app.state.runtime = Runtime(settings, database, tokens, limits, sessions, recommender, budget, circuit, clock)
         try:
             yield
         finally:
+            await limits.close()
             await recommender.close()
             if openai is not None:
                 await openai.close()
@@ -114,7 +119,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
                 security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
             ),
             use_handler_docstrings=True,
-            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, after_request=no_html_404),
+            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, after_request=protect_page),
             render_plugins=[
                 SwaggerRenderPlugin(
                     path="/",
@@ -129,7 +134,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
     )
-    return Front(app, Express(app))
+    return Front(app, Express(app), settings.cors_origins)
 
 
 def open_openai(settings: Settings) -> OpenAI | None:
@@ -176,8 +181,10 @@ async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, object]:
     return request.app.openapi_schema.to_schema()
 
 
-async def no_html_404(response: Response[object]) -> Response[object]:
-    """Give the problem that every other unknown path gets, in place of Litestar's page."""
+async def protect_page(response: Response[object]) -> Response[object]:
+    """Give a page of the API reference its policy; in place of Litestar's page of a 404, the problem that all get."""
     if response.status_code == NotFound.status:
         raise NotFound
+    if isinstance(response.content, bytes):  # and not the nothing that OPTIONS answers
+        response.headers[POLICY.decode()] = page_policy(response.content)
     return response

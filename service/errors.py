@@ -197,6 +197,17 @@ class Busy(Problem):
         self.headers["Retry-After"] = "2"
 
 
+def document_of(problem: Problem) -> dict[str, object]:
+    """Give what a caller is told of a problem (RFC 9457), as Litestar's plugin has it."""
+    return {
+        "status": problem.status,
+        "type": f"urn:daymark:problem:{problem.code}",
+        "title": problem.title,
+        "detail": problem.detail,
+        "code": problem.code,
+    }
+
+
 BY_STATUS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (Unauthenticated, NotFound, MethodNotAllowed, BodyTooLarge, UnsupportedMediaType, InvalidRequest)

@@ -11,6 +11,7 @@ from litestar.enums import ScopeType
 from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 from litestar.types import Receive, Scope, Send
 
+from service.admission import count_person
 from service.conditional import is_named, tagged
 from service.errors import Problem, Unavailable
 from service.fallback import VARY
@@ -55,7 +56,9 @@ class Express:
         state = _state_of(scope)
         now = state["now"] = runtime.clock()
         try:
-            batch = await runtime.recommender.find_kept(identify_by(credentials, runtime.tokens, now), now)
+            caller = identify_by(credentials, runtime.tokens, now)
+            await count_person(scope, runtime, caller)
+            batch = await runtime.recommender.find_kept(caller, now)
         except Unavailable as problem:
             state[AWAY] = problem
             return False

@@ -9,26 +9,57 @@ import time
 from collections.abc import Iterable
 from uuid import uuid4
 
+import msgspec
 import structlog
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from msgspec import Struct, field
+
+from service.admission import count_anonymous, is_counted, standings_of
+from service.cors import Cors
+from service.errors import InvalidRequest, Problem, document_of
+from service.limits import LimitReached, headers_of
+from service.protection import EVERYWHERE, NOTHING, POLICY
+from service.runtime import Runtime
+from service.setting_values import Origins
 
 log = logging.getLogger("service.requests")
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-NO_HOST = (
-    b'{"status":400,"type":"urn:daymark:problem:invalid_request","title":"Invalid request",'
-    b'"detail":"A request needs one Host header","code":"invalid_request"}'
-)
+UNLIMITED = "/health/"  # whoever watches over the service shall always get an answer
+
+
+class _Given(Struct):
+    """What the front wants to know of a request's headers: of each, every value."""
+
+    request_ids: list[bytes] = field(default_factory=list)
+    hosts: list[bytes] = field(default_factory=list)
+    credentials: list[bytes] = field(default_factory=list)
+    origins: list[bytes] = field(default_factory=list)
+    wanted_methods: list[bytes] = field(default_factory=list)
+
+
+FIELDS = {
+    b"x-request-id": "request_ids",
+    b"host": "hosts",
+    b"authorization": "credentials",
+    b"origin": "origins",
+    b"access-control-request-method": "wanted_methods",
+}
 
 
 class Front:
-    """Gives each request an id (the caller's own, if it brings a plain one), answers HEAD as GET, and logs a line."""
+    """Gives each request an id (the caller's own, if it brings a plain one), answers HEAD as GET, and logs a line.
 
-    def __init__(self, app: Litestar, inner: ASGIApp) -> None:
+    Counts who has no token, and gives every answer the headers that all have.
+    """
+
+    def __init__(self, app: Litestar, inner: ASGIApp, origins: Origins) -> None:
         self.app = inner
+        self._litestar = app
+        self._cors = Cors(origins) if origins else None
         # Litestar's own OPTIONS knows only the methods of the first handler of its path.
         self.allowed = {
             route.path_format: _with_head(route.methods) for route in app.routes if isinstance(route, HTTPRoute)
@@ -40,31 +71,33 @@ class Front:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        request_id = given[0] if len(given) == 1 and REQUEST_ID.fullmatch(given[0]) else uuid4().hex.encode()
-        method, status = scope["method"], 0
+        given = _given(scope)
+        own = given.request_ids
+        request_id = own[0] if len(own) == 1 and REQUEST_ID.fullmatch(own[0]) else uuid4().hex.encode()
+        method, status, refused = scope["method"], 0, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, refused
+            if refused:
+                return
             if message["type"] == "http.response.start":
+                if not _is_unlimited(scope) and not is_counted(scope):
+                    try:
+                        count_anonymous(scope, self._runtime)
+                    except LimitReached as problem:
+                        await _refuse(problem, answer)
+                        refused = True
+                        return
                 status = message["status"]
-                message["headers"] = [
-                    *(
-                        (name, self._allow(scope, value) if name == b"allow" else value)
-                        for name, value in message["headers"]
-                    ),
-                    (b"x-request-id", request_id),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
+                message["headers"] = self._headers(scope, given, method, request_id, message["headers"])
             elif message["type"] == "http.response.body" and method == "HEAD":
                 message["body"] = b""
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
-            hosts = [value for name, value in scope["headers"] if name == b"host"]
-            # RFC 9112, 3.2. The server lets it through, and where there is none, gives an empty one.
-            if (len(hosts) != 1 or not hosts[0]) and scope["http_version"] == "1.1":
-                await _refuse(answer)
+            problem = self._problem_of(scope, given)
+            if problem is not None:
+                await _refuse(problem, answer)
             else:
                 if method == "HEAD":
                     scope["method"] = "GET"
@@ -79,9 +112,60 @@ class Front:
                 },
             )
 
+    @property
+    def _runtime(self) -> Runtime:
+        runtime: Runtime = self._litestar.state.runtime
+        return runtime
+
+    def _problem_of(self, scope: HTTPScope, given: _Given) -> Problem | None:
+        """Give what is wrong with a request before any route sees it."""
+        # RFC 9112, 3.2. The server lets it through, and where there is none, gives an empty one.
+        if (len(given.hosts) != 1 or not given.hosts[0]) and scope["http_version"] == "1.1":
+            return InvalidRequest("A request needs one Host header")
+        if not given.credentials and not _is_unlimited(scope):
+            try:
+                count_anonymous(scope, self._runtime)
+            except LimitReached as problem:
+                return problem
+        return None
+
+    def _headers(
+        self,
+        scope: HTTPScope,
+        given: _Given,
+        method: str,
+        request_id: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> list[tuple[bytes, bytes]]:
+        """Give the headers of an answer with those that all have."""
+        answer, is_page = [], False
+        for name, value in headers:
+            is_page = is_page or name == POLICY
+            answer.append((name, self._allow(scope, value) if name == b"allow" else value))
+        answer += [(b"x-request-id", request_id), *EVERYWHERE]
+        if not is_page:
+            answer.append(NOTHING)
+        answer += headers_of(standings_of(scope))
+        if self._cors is None:
+            return answer
+        preflight = method == "OPTIONS" and len(given.wanted_methods) == 1
+        return self._cors.add(answer, given.origins, preflight=preflight)
+
     def _allow(self, scope: Scope, value: bytes) -> bytes:
         # A 405 comes before its path is known, and has every method.
         return self.allowed.get(scope.get("path_template", "")) or _with_head(value.decode().split(", "))
+
+
+def _given(scope: HTTPScope) -> _Given:
+    given = _Given()
+    for name, value in scope["headers"]:
+        if name in FIELDS:
+            getattr(given, FIELDS[name]).append(value)
+    return given
+
+
+def _is_unlimited(scope: HTTPScope) -> bool:
+    return scope["path"].startswith(UNLIMITED)
 
 
 def _with_head(methods: Iterable[str]) -> bytes:
@@ -90,7 +174,10 @@ def _with_head(methods: Iterable[str]) -> bytes:
     return ", ".join(sorted(allowed)).encode()
 
 
-async def _refuse(send: Send) -> None:
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(NO_HOST)).encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": NO_HOST, "more_body": False})
+async def _refuse(problem: Problem, send: Send) -> None:
+    """Answer with a problem that is found before the application sees a request, or after it has answered."""
+    body = msgspec.json.encode(document_of(problem))
+    headers = {"Content-Type": "application/problem+json", "Content-Length": str(len(body))} | problem.headers
+    encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

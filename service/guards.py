@@ -6,21 +6,21 @@ from functools import lru_cache
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
+from service.admission import admit
 from service.errors import Forbidden, InvalidRequest, NotFound, Wrong
-from service.identity.bearer import identify
-from service.runtime import Connection, runtime_of, time_of
+from service.runtime import Connection
 
 FILE_NAME = re.compile(r"/?[A-Za-z0-9._-]{1,100}")
 
 
-def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
-    """Let in whoever has a token that holds, as `request.user`; raises Unauthenticated or InvalidToken."""
-    connection.scope["user"] = identify(connection, runtime_of(connection).tokens, time_of(connection))
+async def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let in whoever has a token that holds, as `request.user`; raises as admit does."""
+    connection.scope["user"] = await admit(connection)
 
 
-def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let in whoever has a token of a tenant's admin, as require_caller does; raises Forbidden for all others."""
-    require_caller(connection, handler)
+    await require_caller(connection, handler)
     if connection.user.role != "admin":
         raise Forbidden
 
@@ -30,6 +30,10 @@ def require_known_parameters(connection: Connection, handler: BaseRouteHandler) 
 
     Left alone, a misspelt parameter is no error but a wrong answer.
     """
+    if (
+        connection.scope.get("method") == "OPTIONS"
+    ):  # a browser asks what may be done with the very URL that it will send
+        return
     known = _query_parameters(handler)
     given = connection.query_params
     wrongs = [

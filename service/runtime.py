@@ -10,6 +10,7 @@ from msgspec import Struct
 from service.database import Database
 from service.identity.sessions import Sessions
 from service.identity.tokens import Tokens
+from service.limits import Limits
 from service.recommendations.circuit import Circuit
 from service.recommendations.ledger import Budget
 from service.recommendations.story import Recommender
@@ -29,6 +30,7 @@ class Runtime(Struct, frozen=True):
     settings: Settings
     database: Database
     tokens: Tokens
+    limits: Limits
     sessions: Sessions | None
     """None where an identity provider has them all."""
     recommender: Recommender

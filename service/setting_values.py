@@ -17,6 +17,7 @@ API_URL = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?:/[
 LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What a browser sends as Origin (RFC 6454, 6.2): no path, nothing in capitals, no port that the scheme has by itself.
 ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+OWN_PORT = re.compile(r"http:.*:80|https:.*:443")
 RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})", re.ASCII)
 LONGEST_WINDOW = 86_400  # seconds
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -188,7 +189,7 @@ def origins(text: str) -> Origins:
     """Take a list of origins, with commas between them."""
     given = Origins(each.strip() for each in text.split(","))
     for each in given:
-        if not ORIGIN.fullmatch(each) or each.endswith((":80", ":443")):
+        if not ORIGIN.fullmatch(each) or OWN_PORT.fullmatch(each):
             raise ValueError(f"origins such as https://app.example, with commas between them, not {each!r}")
     return given
 

@@ -77,8 +77,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Requests without a token that holds, of one address."""
     limit_login: Rate = Rate(10, 900)
     """Tries to log in to one account."""
-    limit_login_address: Rate = Rate(100, 900)
-    """Tries to log in, and uses of refresh tokens, of one address."""
+    limit_login_address: Rate = Rate(300, 900)
+    """Tries to log in of one address, which may be that of a whole office."""
     trusted_proxies: int = 0
     """How many proxies before us add to X-Forwarded-For; 0: whoever connects is who asks."""
     cors_origins: Origins = Origins()

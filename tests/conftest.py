@@ -24,7 +24,7 @@ from service.caller import Caller, Role
 from service.database import Connection, Database
 from service.identity.tokens import Tokens
 from service.seal import Seal
-from service.setting_values import Secret
+from service.setting_values import Rate, Secret
 from service.settings import Settings
 
 SECRET = Secret("a secret of the tests, of no use elsewhere")
@@ -197,7 +197,13 @@ async def stranger(make_caller: MakeCaller) -> Caller:
 @pytest.fixture(scope="session")
 def settings(service_url: str) -> Settings:
     """Give the settings of a service on the shared database."""
-    return Settings(database_url=Secret(service_url), jwt_secret=SECRET, seal_key=SEAL_KEY, pool_size=4)
+    return Settings(
+        database_url=Secret(service_url),
+        jwt_secret=SECRET,
+        seal_key=SEAL_KEY,
+        pool_size=4,
+        limit_login_address=Rate(0, 1),  # all tests log in from one
+    )
 
 
 async def enter(connection: Connection, caller: Caller, *, local: bool = False) -> None:

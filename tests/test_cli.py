@@ -301,6 +301,11 @@ def test_migrate_up_status_and_down(tmp_path: Path, postgres: Server, own_databa
         "0012.recommendation-runs",
         "0013.check-what-was-there",
         "0014.judged-recommendations",
+        "0015.rate-limits",
+        "0016.sessions",
+        "0017.audit-events",
+        "0018.cleared-recommendations",
+        "0019.sessions-in-the-context",
     ]
 
     def migrate(*arguments: str) -> list[str]:

@@ -49,7 +49,7 @@ async def make(client: httpx.AsyncClient, caller: Caller) -> None:
 
 
 def told(response: httpx.Response) -> tuple[int, dict[str, str], bytes]:
-    own = {name: value for name, value in response.headers.items() if name not in {"x-request-id", "date"}}
+    own = {name: value for name, value in response.headers.items() if name not in {"x-request-id", "date", "ratelimit"}}
     return response.status_code, own, response.content
 
 

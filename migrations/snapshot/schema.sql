@@ -37,6 +37,31 @@ begin
 end
 $$;
 COMMENT ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) IS 'Make the missing months of app.pattern_data; `daymark migrate up` calls it';
+CREATE FUNCTION app.delete_old_sessions(before timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    deleted bigint;
+begin
+    delete from app.refresh_tokens
+    where tenant_id = app.tenant_id()
+      and session_id in (
+          select session_id
+          from app.sessions
+          where tenant_id = app.tenant_id()
+            and user_id = app.user_id()
+      )
+      and used_at < before;
+    delete from app.sessions
+    where tenant_id = app.tenant_id()
+      and user_id = app.user_id()
+      and (expires_at < before or ended_at < before);
+    get diagnostics deleted = row_count;
+    return deleted;
+end
+$$;
+COMMENT ON FUNCTION app.delete_old_sessions(before timestamp with time zone) IS 'Delete the caller''s own sessions that were over by then, and refresh tokens that were used by then';
 CREATE FUNCTION app.delete_pattern(day date) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -61,6 +86,200 @@ begin
 end
 $$;
 COMMENT ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) IS 'Enter a tenant for the length of one statement, or of a transaction';
+CREATE TABLE app.pins (
+    login name NOT NULL,
+    tenant uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY app.pins FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.pins IS 'Which tenant a login of psql is pinned to; only the owner reads it';
+CREATE FUNCTION app.pinned_context() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (('9999999999|0000000000|'::text || pin.tenant) || '|00000000-0000-0000-0000-000000000000|00000000-0000-0000-0000-000000000000|analyst'::text)
+    FROM app.pins pin
+   WHERE (pin.login = SESSION_USER);
+END;
+COMMENT ON FUNCTION app.pinned_context() IS 'The context of an analyst, by their login alone; NULL for all others';
+CREATE FUNCTION app.refuse(reason text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    raise insufficient_privilege using
+        message = reason,
+        hint = 'The service enters a tenant for each statement; in psql, use `daymark psql TENANT`.';
+end
+$$;
+COMMENT ON FUNCTION app.refuse(reason text) IS 'Raise 42501: the end of every statement whose context does not hold';
+CREATE FUNCTION app.refuse_session() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO ''
+    AS $$
+begin
+    -- Not 42501, which says that somebody tampered: this is what a caller meets who logged out elsewhere.
+    raise exception using errcode = 'DM001', message = 'the session has ended', hint = 'Log in again.';
+end
+$$;
+COMMENT ON FUNCTION app.refuse_session() IS 'Raise DM001: the end of every statement whose session has ended';
+CREATE TABLE app.sessions (
+    tenant_id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    ended_reason text,
+    address text,
+    agent text,
+    CONSTRAINT sessions_address_length CHECK ((length(address) <= 45)),
+    CONSTRAINT sessions_agent_length CHECK ((length(agent) <= 200)),
+    CONSTRAINT sessions_ended_reason_known CHECK ((ended_reason = ANY (ARRAY['logged_out'::text, 'revoked'::text, 'reused'::text, 'password_changed'::text, 'role_changed'::text]))),
+    CONSTRAINT sessions_ended_whole CHECK (((ended_at IS NULL) = (ended_reason IS NULL))),
+    CONSTRAINT sessions_id_is_one CHECK ((session_id <> '00000000-0000-0000-0000-000000000000'::uuid))
+);
+ALTER TABLE ONLY app.sessions ALTER COLUMN ended_reason SET STATISTICS 0;
+ALTER TABLE ONLY app.sessions ALTER COLUMN address SET STATISTICS 0;
+ALTER TABLE ONLY app.sessions ALTER COLUMN agent SET STATISTICS 0;
+ALTER TABLE ONLY app.sessions FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.sessions IS 'Logins that last: each statement of a token that belongs to one asks whether it still does';
+COMMENT ON COLUMN app.sessions.used_at IS 'When it was begun or last refreshed';
+COMMENT ON COLUMN app.sessions.expires_at IS 'From then on it cannot be refreshed any more; each refresh moves it on';
+COMMENT ON COLUMN app.sessions.ended_at IS 'From then on nothing is done in its name, whatever its tokens say';
+COMMENT ON COLUMN app.sessions.agent IS 'The User-Agent that it was begun with: how a person tells their sessions apart';
+CREATE FUNCTION app.session_lasts(of_tenant uuid, of_user uuid, session uuid) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM app.sessions
+           WHERE ((sessions.tenant_id = session_lasts.of_tenant) AND (sessions.session_id = session_lasts.session) AND (sessions.user_id = session_lasts.of_user) AND (sessions.ended_at IS NULL)))) AS "exists";
+END;
+COMMENT ON FUNCTION app.session_lasts(of_tenant uuid, of_user uuid, session uuid) IS 'Whether a session is there, this person''s, and has not ended';
+CREATE TABLE app.seal_keys (
+    key_id text NOT NULL,
+    inner_pad bytea NOT NULL,
+    outer_pad bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT seal_keys_key_id_is_hex CHECK ((key_id ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT seal_keys_pads_are_blocks CHECK (((length(inner_pad) = 64) AND (length(outer_pad) = 64)))
+);
+ALTER TABLE ONLY app.seal_keys FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.seal_keys IS 'The keys of the seal, as HMAC''s two pads; only the owner reads it. Two at most: the newest, and the one before';
+COMMENT ON COLUMN app.seal_keys.key_id IS 'The first 16 digits of the key''s SHA-256: tells keys apart, and nothing else';
+CREATE FUNCTION app.verified_context() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((SESSION_USER <> 'daymark_service'::name) AND (app.pinned_context() IS NOT NULL)) THEN app.pinned_context()
+             WHEN ((given.tenant IS NULL) OR (given.tenant = ''::text)) THEN app.refuse('no tenant in context'::text)
+             WHEN ((key.key_id IS NULL) OR (given.tenant <> substr(given.seal, 23, 36))) THEN app.refuse('the context is not sealed'::text)
+             WHEN (to_timestamp(("left"(given.seal, 10))::double precision) <= clock_timestamp()) THEN app.refuse('the context has expired'::text)
+             WHEN (substr(given.seal, 12, 10) <> ALL (ARRAY['0000000000'::text, lpad((pg_backend_pid())::text, 10, '0'::text)])) THEN app.refuse('the context is of another connection'::text)
+             WHEN ((substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'::text) AND (NOT app.session_lasts((given.tenant)::uuid, (substr(given.seal, 60, 36))::uuid, (substr(given.seal, 97, 36))::uuid))) THEN app.refuse_session()
+             ELSE "left"(given.seal, '-65'::integer)
+         END AS "left"
+    FROM (( SELECT current_setting('app.tenant_id'::text, true) AS tenant,
+             current_setting('app.seal'::text, true) AS seal
+          OFFSET 0) given
+      LEFT JOIN app.seal_keys key ON ((sha256(convert_to("right"(given.seal, 64), 'UTF8'::name)) = sha256(convert_to(encode(sha256((key.outer_pad || sha256((key.inner_pad || convert_to("left"(given.seal, '-65'::integer), 'UTF8'::name))))), 'hex'::text), 'UTF8'::name)))));
+END;
+COMMENT ON FUNCTION app.verified_context() IS 'The context that this statement runs in, without its mac; raises 42501';
+CREATE FUNCTION app.tenant_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    RETURN (substr(app.verified_context(), 23, 36))::uuid;
+COMMENT ON FUNCTION app.tenant_id() IS 'The tenant this statement runs for; raises 42501 where there is none';
+CREATE TABLE app.credentials (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    password_hash text NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT credentials_are_argon2id CHECK (((password_hash ~ '^\$argon2id\$'::text) AND (length(password_hash) <= 255)))
+);
+ALTER TABLE ONLY app.credentials ALTER COLUMN password_hash SET STATISTICS 0;
+ALTER TABLE ONLY app.credentials FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.credentials IS 'Passwords, as argon2id (RFC 9106). Granted to nobody: app.find_login gives one out, for one who logs in';
+CREATE TABLE app.tenants (
+    tenant_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    daily_calls bigint,
+    daily_tokens bigint,
+    CONSTRAINT tenants_budget_counted CHECK (((daily_calls >= 0) AND (daily_tokens >= 0))),
+    CONSTRAINT tenants_name_length CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT tenants_slug_is_a_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
+    CONSTRAINT tenants_slug_is_no_id CHECK ((slug !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))
+);
+ALTER TABLE ONLY app.tenants ALTER COLUMN slug SET STATISTICS 0;
+ALTER TABLE ONLY app.tenants ALTER COLUMN name SET STATISTICS 0;
+ALTER TABLE ONLY app.tenants FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN app.tenants.daily_calls IS 'Calls of AI a day; NULL: as many as the service''s settings say';
+COMMENT ON COLUMN app.tenants.daily_tokens IS 'Tokens of AI a day, in and out; NULL: as many as the service''s settings say';
+CREATE TABLE app.users (
+    tenant_id uuid NOT NULL,
+    user_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email text,
+    role text DEFAULT 'member'::text NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_email_is_an_address CHECK (((email ~ '^[^\s@]+@[^\s@]+$'::text) AND (length(email) <= 254))),
+    CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['member'::text, 'admin'::text]))),
+    CONSTRAINT users_timezone_known CHECK (((timezone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) AND (('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE timezone) IS NOT NULL)))
+);
+ALTER TABLE ONLY app.users ALTER COLUMN email SET STATISTICS 0;
+ALTER TABLE ONLY app.users ALTER COLUMN role SET STATISTICS 0;
+ALTER TABLE ONLY app.users ALTER COLUMN timezone SET STATISTICS 0;
+ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN app.users.email IS 'NULL for a person whom the service has met only by a verified token';
+COMMENT ON COLUMN app.users.timezone IS 'IANA name: whose midnight a day of theirs ends at';
+CREATE FUNCTION app.find_login(tenant_name text, address text) RETURNS TABLE(tenant_id uuid, user_id uuid, role text, password_hash text)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 PARALLEL RESTRICTED
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT tenant.tenant_id,
+     person.user_id,
+     person.role,
+     held.password_hash
+    FROM ((( SELECT named.tenant_id
+            FROM app.tenants named
+           WHERE (named.tenant_id =
+                 CASE
+                     WHEN (find_login.tenant_name ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text) THEN (find_login.tenant_name)::uuid
+                     ELSE NULL::uuid
+                 END)
+         UNION ALL
+          SELECT named.tenant_id
+            FROM app.tenants named
+           WHERE (lower(named.slug) = lower(find_login.tenant_name))) tenant
+      LEFT JOIN app.users person ON (((person.tenant_id = tenant.tenant_id) AND (lower(person.email) = lower(find_login.address)))))
+      LEFT JOIN app.credentials held ON (((held.tenant_id = person.tenant_id) AND (held.user_id = person.user_id))))
+   WHERE (app.tenant_id() = '00000000-0000-0000-0000-000000000000'::uuid);
+END;
+COMMENT ON FUNCTION app.find_login(tenant_name text, address text) IS 'Find whoever logs in, by their tenant''s slug or id; the person is NULL where nobody has that address';
+CREATE FUNCTION app.forget_limits() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    with finished as (
+        select tenant_id, subject
+        from app.rate_limits
+        where ends_at <= clock_timestamp()
+        limit 10000
+        for update skip locked
+    )
+    delete from app.rate_limits
+    using finished
+    where rate_limits.tenant_id = finished.tenant_id
+      and rate_limits.subject = finished.subject;
+end
+$$;
+COMMENT ON FUNCTION app.forget_limits() IS 'Delete some of the rows whose windows are over';
 CREATE PROCEDURE app.isolate(IN target regclass)
     LANGUAGE plpgsql
     SET search_path TO ''
@@ -172,63 +391,6 @@ begin
 end
 $$;
 COMMENT ON PROCEDURE app.isolate(IN target regclass) IS 'Put a table behind the tenant wall: the only way a table gets its policies';
-CREATE TABLE app.pins (
-    login name NOT NULL,
-    tenant uuid NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
-);
-ALTER TABLE ONLY app.pins FORCE ROW LEVEL SECURITY;
-COMMENT ON TABLE app.pins IS 'Which tenant a login of psql is pinned to; only the owner reads it';
-CREATE FUNCTION app.pinned_context() RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- SELECT (('9999999999|0000000000|'::text || pin.tenant) || '|00000000-0000-0000-0000-000000000000|00000000-0000-0000-0000-000000000000|analyst'::text)
-    FROM app.pins pin
-   WHERE (pin.login = SESSION_USER);
-END;
-COMMENT ON FUNCTION app.pinned_context() IS 'The context of an analyst, by their login alone; NULL for all others';
-CREATE FUNCTION app.refuse(reason text) RETURNS text
-    LANGUAGE plpgsql STABLE
-    SET search_path TO ''
-    AS $$
-begin
-    raise insufficient_privilege using
-        message = reason,
-        hint = 'The service enters a tenant for each statement; in psql, use `daymark psql TENANT`.';
-end
-$$;
-COMMENT ON FUNCTION app.refuse(reason text) IS 'Raise 42501: the end of every statement whose context does not hold';
-CREATE TABLE app.seal_keys (
-    key_id text NOT NULL,
-    inner_pad bytea NOT NULL,
-    outer_pad bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT seal_keys_key_id_is_hex CHECK ((key_id ~ '^[0-9a-f]{16}$'::text)),
-    CONSTRAINT seal_keys_pads_are_blocks CHECK (((length(inner_pad) = 64) AND (length(outer_pad) = 64)))
-);
-ALTER TABLE ONLY app.seal_keys FORCE ROW LEVEL SECURITY;
-COMMENT ON TABLE app.seal_keys IS 'The keys of the seal, as HMAC''s two pads; only the owner reads it. Two at most: the newest, and the one before';
-COMMENT ON COLUMN app.seal_keys.key_id IS 'The first 16 digits of the key''s SHA-256: tells keys apart, and nothing else';
-CREATE FUNCTION app.verified_context() RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN ((SESSION_USER <> 'daymark_service'::name) AND (app.pinned_context() IS NOT NULL)) THEN app.pinned_context()
-             WHEN ((given.tenant IS NULL) OR (given.tenant = ''::text)) THEN app.refuse('no tenant in context'::text)
-             WHEN ((key.key_id IS NULL) OR (given.tenant <> substr(given.seal, 23, 36))) THEN app.refuse('the context is not sealed'::text)
-             WHEN (to_timestamp(("left"(given.seal, 10))::double precision) <= clock_timestamp()) THEN app.refuse('the context has expired'::text)
-             WHEN (substr(given.seal, 12, 10) <> ALL (ARRAY['0000000000'::text, lpad((pg_backend_pid())::text, 10, '0'::text)])) THEN app.refuse('the context is of another connection'::text)
-             ELSE "left"(given.seal, '-65'::integer)
-         END AS "left"
-    FROM (( SELECT current_setting('app.tenant_id'::text, true) AS tenant,
-             current_setting('app.seal'::text, true) AS seal
-          OFFSET 0) given
-      LEFT JOIN app.seal_keys key ON ((sha256(convert_to("right"(given.seal, 64), 'UTF8'::name)) = sha256(convert_to(encode(sha256((key.outer_pad || sha256((key.inner_pad || convert_to("left"(given.seal, '-65'::integer), 'UTF8'::name))))), 'hex'::text), 'UTF8'::name)))));
-END;
-COMMENT ON FUNCTION app.verified_context() IS 'The context that this statement runs in, without its mac; raises 42501';
 CREATE FUNCTION app.role() RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN substr(app.verified_context(), 134);
@@ -237,14 +399,27 @@ CREATE FUNCTION app.session_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN (NULLIF(substr(app.verified_context(), 97, 36), '00000000-0000-0000-0000-000000000000'::text))::uuid;
 COMMENT ON FUNCTION app.session_id() IS 'The session that the caller''s token belongs to, or NULL';
-CREATE FUNCTION app.tenant_id() RETURNS uuid
-    LANGUAGE sql STABLE PARALLEL RESTRICTED
-    RETURN (substr(app.verified_context(), 23, 36))::uuid;
-COMMENT ON FUNCTION app.tenant_id() IS 'The tenant this statement runs for; raises 42501 where there is none';
 CREATE FUNCTION app.user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN (NULLIF(substr(app.verified_context(), 60, 36), '00000000-0000-0000-0000-000000000000'::text))::uuid;
 COMMENT ON FUNCTION app.user_id() IS 'The person this statement runs for, or NULL: then no row is anybody''s own';
+CREATE TABLE app.audit_events (
+    tenant_id uuid NOT NULL,
+    event_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    kind text NOT NULL,
+    session_id uuid,
+    address text,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT audit_events_address_length CHECK ((length(address) <= 45)),
+    CONSTRAINT audit_events_kind_known CHECK ((kind = ANY (ARRAY['logged_in'::text, 'login_failed'::text, 'refreshed'::text, 'refresh_reused'::text, 'logged_out'::text, 'session_revoked'::text, 'password_changed'::text, 'role_changed'::text])))
+);
+ALTER TABLE ONLY app.audit_events ALTER COLUMN kind SET STATISTICS 0;
+ALTER TABLE ONLY app.audit_events ALTER COLUMN address SET STATISTICS 0;
+ALTER TABLE ONLY app.audit_events ALTER COLUMN detail SET STATISTICS 0;
+ALTER TABLE ONLY app.audit_events FORCE ROW LEVEL SECURITY;
+COMMENT ON COLUMN app.audit_events.user_id IS 'Whose account it is about; not a foreign key, since it outlives them. 00000000-0000-0000-0000-000000000001: nobody''s, someone tried an e-mail address that no user has';
 CREATE TABLE app.budget_use (
     tenant_id uuid NOT NULL,
     date date NOT NULL,
@@ -272,6 +447,7 @@ CREATE TABLE app.user_recommendations (
     helpful boolean,
     note text,
     judged_at timestamp with time zone,
+    cleared_at timestamp with time zone,
     CONSTRAINT user_recommendations_engine_length CHECK (((length(engine) >= 1) AND (length(engine) <= 40))),
     CONSTRAINT user_recommendations_judged_whole CHECK ((((helpful IS NULL) = (judged_at IS NULL)) AND ((note IS NULL) OR (judged_at IS NOT NULL)))),
     CONSTRAINT user_recommendations_note_length CHECK (((length(note) >= 1) AND (length(note) <= 500))),
@@ -294,6 +470,7 @@ COMMENT ON COLUMN app.user_recommendations.topic IS 'What it is about; NULL for 
 COMMENT ON COLUMN app.user_recommendations.fallback IS 'The rules stood in for an engine that failed, on every row of the batch: it is kept for a shorter time';
 COMMENT ON COLUMN app.user_recommendations.helpful IS 'The person''s last word on it; NULL until there is one';
 COMMENT ON COLUMN app.user_recommendations.note IS 'In the person''s own words; no engine is ever sent it';
+COMMENT ON COLUMN app.user_recommendations.cleared_at IS 'The person logged out: from then on the cache does not have it';
 CREATE VIEW app.cache_hits WITH (security_invoker='true', security_barrier='true') AS
  WITH newest AS (
          SELECT user_recommendations.tenant_id,
@@ -359,6 +536,21 @@ CREATE TABLE app.pattern_data_default (
     CONSTRAINT pattern_data_fulfillment_range CHECK (((fulfillment >= 0) AND (fulfillment <= 100)))
 );
 ALTER TABLE ONLY app.pattern_data_default FORCE ROW LEVEL SECURITY;
+CREATE UNLOGGED TABLE app.rate_limits (
+    tenant_id uuid NOT NULL,
+    subject bytea NOT NULL,
+    used bigint NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    CONSTRAINT rate_limits_subject_is_a_digest CHECK ((length(subject) = 32)),
+    CONSTRAINT rate_limits_used_counted CHECK ((used >= 0))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+ALTER TABLE ONLY app.rate_limits ALTER COLUMN subject SET STATISTICS 0;
+ALTER TABLE ONLY app.rate_limits FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.rate_limits IS 'What each subject has used of its limit; who is nobody yet (a login) is under the tenant that is all zeros';
+COMMENT ON COLUMN app.rate_limits.subject IS 'A digest under a key that only the service holds: no e-mail, no address and no id is to be had from it';
+COMMENT ON COLUMN app.rate_limits.used IS 'Uses asked for in this window, those refused included';
+COMMENT ON COLUMN app.rate_limits.ends_at IS 'By the database''s clock: from then on the next use begins a new window';
 CREATE TABLE app.recommendation_runs (
     tenant_id uuid NOT NULL,
     run_id uuid NOT NULL,
@@ -402,62 +594,54 @@ COMMENT ON COLUMN app.recommendation_runs.engine IS 'The engine that was to make
 COMMENT ON COLUMN app.recommendation_runs.given IS 'The engine whose advice was given; NULL where none was';
 COMMENT ON COLUMN app.recommendation_runs.calls IS 'Requests sent to the engine''s API, retries included';
 COMMENT ON COLUMN app.recommendation_runs.cost IS 'US dollars; NULL where the model''s price is not known';
-CREATE TABLE app.tenants (
-    tenant_id uuid DEFAULT gen_random_uuid() NOT NULL,
-    slug text NOT NULL,
-    name text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    daily_calls bigint,
-    daily_tokens bigint,
-    CONSTRAINT tenants_budget_counted CHECK (((daily_calls >= 0) AND (daily_tokens >= 0))),
-    CONSTRAINT tenants_name_length CHECK (((length(name) >= 1) AND (length(name) <= 200))),
-    CONSTRAINT tenants_slug_is_a_label CHECK ((slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'::text)),
-    CONSTRAINT tenants_slug_is_no_id CHECK ((slug !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'::text))
-);
-ALTER TABLE ONLY app.tenants ALTER COLUMN slug SET STATISTICS 0;
-ALTER TABLE ONLY app.tenants ALTER COLUMN name SET STATISTICS 0;
-ALTER TABLE ONLY app.tenants FORCE ROW LEVEL SECURITY;
-COMMENT ON COLUMN app.tenants.daily_calls IS 'Calls of AI a day; NULL: as many as the service''s settings say';
-COMMENT ON COLUMN app.tenants.daily_tokens IS 'Tokens of AI a day, in and out; NULL: as many as the service''s settings say';
-CREATE TABLE app.users (
+CREATE TABLE app.refresh_tokens (
     tenant_id uuid NOT NULL,
-    user_id uuid DEFAULT gen_random_uuid() NOT NULL,
-    email text,
-    role text DEFAULT 'member'::text NOT NULL,
-    timezone text DEFAULT 'UTC'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT users_email_is_an_address CHECK (((email ~ '^[^\s@]+@[^\s@]+$'::text) AND (length(email) <= 254))),
-    CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['member'::text, 'admin'::text]))),
-    CONSTRAINT users_timezone_known CHECK (((timezone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) AND (('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE timezone) IS NOT NULL)))
+    token_hash bytea NOT NULL,
+    user_id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    issued_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT refresh_tokens_hash_is_sha256 CHECK ((length(token_hash) = 32))
 );
-ALTER TABLE ONLY app.users ALTER COLUMN email SET STATISTICS 0;
-ALTER TABLE ONLY app.users ALTER COLUMN role SET STATISTICS 0;
-ALTER TABLE ONLY app.users ALTER COLUMN timezone SET STATISTICS 0;
-ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
-COMMENT ON COLUMN app.users.email IS 'NULL for a person whom the service has met only by a verified token';
-COMMENT ON COLUMN app.users.timezone IS 'IANA name: whose midnight a day of theirs ends at';
+ALTER TABLE ONLY app.refresh_tokens ALTER COLUMN token_hash SET STATISTICS 0;
+ALTER TABLE ONLY app.refresh_tokens FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.refresh_tokens IS 'Each is good for one use; a session''s newest is the one that is not used yet';
+COMMENT ON COLUMN app.refresh_tokens.token_hash IS 'SHA-256 of the token, which itself is kept nowhere';
 ALTER TABLE ONLY app.pattern_data ATTACH PARTITION app.pattern_data_default DEFAULT;
+ALTER TABLE ONLY app.audit_events
+    ADD CONSTRAINT audit_events_pkey PRIMARY KEY (tenant_id, event_id);
 ALTER TABLE ONLY app.budget_use
     ADD CONSTRAINT budget_use_pkey PRIMARY KEY (tenant_id, date);
+ALTER TABLE ONLY app.credentials
+    ADD CONSTRAINT credentials_pkey PRIMARY KEY (tenant_id, user_id);
 ALTER TABLE ONLY app.pattern_data
     ADD CONSTRAINT pattern_data_pkey PRIMARY KEY (tenant_id, user_id, date);
 ALTER TABLE ONLY app.pattern_data_default
     ADD CONSTRAINT pattern_data_default_pkey PRIMARY KEY (tenant_id, user_id, date);
 ALTER TABLE ONLY app.pins
     ADD CONSTRAINT pins_pkey PRIMARY KEY (login);
+ALTER TABLE ONLY app.rate_limits
+    ADD CONSTRAINT rate_limits_pkey PRIMARY KEY (tenant_id, subject);
 ALTER TABLE ONLY app.recommendation_runs
     ADD CONSTRAINT recommendation_runs_pkey PRIMARY KEY (tenant_id, run_id);
+ALTER TABLE ONLY app.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (tenant_id, token_hash);
 ALTER TABLE ONLY app.seal_keys
     ADD CONSTRAINT seal_keys_pkey PRIMARY KEY (key_id);
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (tenant_id, session_id);
 ALTER TABLE ONLY app.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
 ALTER TABLE ONLY app.user_recommendations
     ADD CONSTRAINT user_recommendations_pkey PRIMARY KEY (tenant_id, id);
 ALTER TABLE ONLY app.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (tenant_id, user_id);
+CREATE INDEX audit_events_newest ON app.audit_events USING btree (tenant_id, occurred_at DESC, event_id DESC);
 CREATE INDEX recommendation_runs_refreshed ON app.recommendation_runs USING btree (tenant_id, user_id, started_at) WHERE (reason = 'refreshed'::text);
 CREATE UNIQUE INDEX recommendation_runs_running ON app.recommendation_runs USING btree (tenant_id, user_id) WHERE (outcome = 'running'::text);
 CREATE INDEX recommendation_runs_started ON app.recommendation_runs USING btree (tenant_id, started_at);
+CREATE INDEX refresh_tokens_of_session ON app.refresh_tokens USING btree (tenant_id, session_id);
+CREATE INDEX sessions_of_person ON app.sessions USING btree (tenant_id, user_id, created_at);
 CREATE UNIQUE INDEX tenants_slug_key ON app.tenants USING btree (lower(slug));
 ALTER INDEX app.tenants_slug_key ALTER COLUMN 1 SET STATISTICS 0;
 CREATE INDEX user_recommendations_judged ON app.user_recommendations USING btree (tenant_id, user_id, judged_at) WHERE (judged_at IS NOT NULL);
@@ -466,35 +650,61 @@ CREATE UNIQUE INDEX users_email_key ON app.users USING btree (tenant_id, lower(e
 ALTER INDEX app.users_email_key ALTER COLUMN 2 SET STATISTICS 0;
 ALTER INDEX app.pattern_data_pkey ATTACH PARTITION app.pattern_data_default_pkey;
 CREATE STATISTICS app.user_recommendations_people (dependencies) ON tenant_id, user_id FROM app.user_recommendations;
+ALTER TABLE ONLY app.audit_events
+    ADD CONSTRAINT audit_events_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.budget_use
     ADD CONSTRAINT budget_use_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.credentials
+    ADD CONSTRAINT credentials_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE app.pattern_data
     ADD CONSTRAINT pattern_data_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.pins
     ADD CONSTRAINT pins_tenant_fkey FOREIGN KEY (tenant) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.recommendation_runs
     ADD CONSTRAINT recommendation_runs_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_session_fkey FOREIGN KEY (tenant_id, session_id) REFERENCES app.sessions(tenant_id, session_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.user_recommendations
     ADD CONSTRAINT user_recommendations_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.users
     ADD CONSTRAINT users_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
+CREATE POLICY admin_rows ON app.audit_events FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
+CREATE POLICY admin_rows ON app.credentials FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
 CREATE POLICY admin_rows ON app.pattern_data FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
 CREATE POLICY admin_rows ON app.pattern_data_default FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
 CREATE POLICY admin_rows ON app.recommendation_runs FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
+CREATE POLICY admin_rows ON app.refresh_tokens FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
+CREATE POLICY admin_rows ON app.sessions FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
+    app.role() AS role)));
 CREATE POLICY admin_rows ON app.user_recommendations FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
 CREATE POLICY admin_rows ON app.users FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
     app.role() AS role)));
+CREATE POLICY analyst_rows ON app.audit_events FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY analyst_rows ON app.budget_use FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.credentials FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY analyst_rows ON app.pattern_data FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY analyst_rows ON app.pattern_data_default FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
+CREATE POLICY analyst_rows ON app.rate_limits FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY analyst_rows ON app.recommendation_runs FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.refresh_tokens FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY analyst_rows ON app.sessions FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY analyst_rows ON app.tenants FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
@@ -502,18 +712,33 @@ CREATE POLICY analyst_rows ON app.user_recommendations FOR SELECT TO daymark_ana
     true)));
 CREATE POLICY analyst_rows ON app.users FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
+ALTER TABLE app.audit_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.budget_use ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.credentials ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_rows ON app.audit_events TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_rows ON app.credentials TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.pattern_data TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.pattern_data_default TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.recommendation_runs TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_rows ON app.refresh_tokens TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_rows ON app.sessions TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.user_recommendations TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_rows ON app.users TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 ALTER TABLE app.pattern_data ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pattern_data_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pins ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.rate_limits ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.recommendation_runs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.seal_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.sessions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant_floor ON app.audit_events AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY tenant_floor ON app.budget_use AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.credentials AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -522,7 +747,16 @@ CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id
 CREATE POLICY tenant_floor ON app.pattern_data_default AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
+CREATE POLICY tenant_floor ON app.rate_limits AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY tenant_floor ON app.recommendation_runs AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.refresh_tokens AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
+CREATE POLICY tenant_floor ON app.sessions AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.tenants AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -537,6 +771,9 @@ CREATE POLICY tenant_floor ON app.users AS RESTRICTIVE USING (((tenant_id, true)
 CREATE POLICY tenant_rows ON app.budget_use TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
+CREATE POLICY tenant_rows ON app.rate_limits TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+    true)));
 CREATE POLICY tenant_rows ON app.tenants TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
@@ -546,30 +783,63 @@ ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA app TO daymark_service;
 GRANT USAGE ON SCHEMA app TO daymark_analyst;
 REVOKE ALL ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.delete_old_sessions(before timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.delete_old_sessions(before timestamp with time zone) TO daymark_service;
 REVOKE ALL ON FUNCTION app.delete_pattern(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.delete_pattern(day date) TO daymark_service;
 REVOKE ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) TO daymark_service;
-REVOKE ALL ON PROCEDURE app.isolate(IN target regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.pinned_context() FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.refuse(reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.refuse(reason text) TO daymark_service;
 GRANT ALL ON FUNCTION app.refuse(reason text) TO daymark_analyst;
+REVOKE ALL ON FUNCTION app.refuse_session() FROM PUBLIC;
+GRANT SELECT ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(tenant_id) ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(session_id) ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(created_at) ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(used_at),UPDATE(used_at) ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.sessions TO daymark_service;
+GRANT UPDATE(ended_at) ON TABLE app.sessions TO daymark_service;
+GRANT UPDATE(ended_reason) ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(address) ON TABLE app.sessions TO daymark_service;
+GRANT INSERT(agent) ON TABLE app.sessions TO daymark_service;
+REVOKE ALL ON FUNCTION app.session_lasts(of_tenant uuid, of_user uuid, session uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.verified_context() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.verified_context() TO daymark_service;
 GRANT ALL ON FUNCTION app.verified_context() TO daymark_analyst;
+REVOKE ALL ON FUNCTION app.tenant_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tenant_id() TO daymark_service;
+GRANT ALL ON FUNCTION app.tenant_id() TO daymark_analyst;
+GRANT SELECT ON TABLE app.tenants TO daymark_service;
+GRANT SELECT ON TABLE app.tenants TO daymark_analyst;
+GRANT SELECT ON TABLE app.users TO daymark_service;
+GRANT SELECT ON TABLE app.users TO daymark_analyst;
+GRANT INSERT(tenant_id) ON TABLE app.users TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.users TO daymark_service;
+REVOKE ALL ON FUNCTION app.find_login(tenant_name text, address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.find_login(tenant_name text, address text) TO daymark_service;
+REVOKE ALL ON FUNCTION app.forget_limits() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.forget_limits() TO daymark_service;
+REVOKE ALL ON PROCEDURE app.isolate(IN target regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.role() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.role() TO daymark_service;
 GRANT ALL ON FUNCTION app.role() TO daymark_analyst;
 REVOKE ALL ON FUNCTION app.session_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.session_id() TO daymark_service;
 GRANT ALL ON FUNCTION app.session_id() TO daymark_analyst;
-REVOKE ALL ON FUNCTION app.tenant_id() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.tenant_id() TO daymark_service;
-GRANT ALL ON FUNCTION app.tenant_id() TO daymark_analyst;
 REVOKE ALL ON FUNCTION app.user_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.user_id() TO daymark_service;
 GRANT ALL ON FUNCTION app.user_id() TO daymark_analyst;
+GRANT SELECT ON TABLE app.audit_events TO daymark_service;
+GRANT INSERT(tenant_id) ON TABLE app.audit_events TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.audit_events TO daymark_service;
+GRANT INSERT(occurred_at) ON TABLE app.audit_events TO daymark_service;
+GRANT INSERT(kind) ON TABLE app.audit_events TO daymark_service;
+GRANT INSERT(session_id) ON TABLE app.audit_events TO daymark_service;
+GRANT INSERT(address) ON TABLE app.audit_events TO daymark_service;
+GRANT INSERT(detail) ON TABLE app.audit_events TO daymark_service;
 GRANT SELECT ON TABLE app.budget_use TO daymark_service;
 GRANT SELECT ON TABLE app.budget_use TO daymark_analyst;
 GRANT INSERT(tenant_id) ON TABLE app.budget_use TO daymark_service;
@@ -594,6 +864,7 @@ GRANT INSERT(fallback) ON TABLE app.user_recommendations TO daymark_service;
 GRANT UPDATE(helpful) ON TABLE app.user_recommendations TO daymark_service;
 GRANT UPDATE(note) ON TABLE app.user_recommendations TO daymark_service;
 GRANT UPDATE(judged_at) ON TABLE app.user_recommendations TO daymark_service;
+GRANT UPDATE(cleared_at) ON TABLE app.user_recommendations TO daymark_service;
 GRANT SELECT ON TABLE app.cache_hits TO daymark_analyst;
 GRANT SELECT ON TABLE app.cache_hits TO daymark_service;
 GRANT SELECT ON TABLE app.pattern_data TO daymark_service;
@@ -610,6 +881,11 @@ GRANT SELECT ON TABLE app.daily_averages TO daymark_analyst;
 GRANT SELECT ON TABLE app.daily_averages TO daymark_service;
 GRANT SELECT ON TABLE app.engine_use TO daymark_analyst;
 GRANT SELECT ON TABLE app.engine_use TO daymark_service;
+GRANT SELECT ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(tenant_id) ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(subject) ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(used),UPDATE(used) ON TABLE app.rate_limits TO daymark_service;
+GRANT INSERT(ends_at),UPDATE(ends_at) ON TABLE app.rate_limits TO daymark_service;
 GRANT SELECT ON TABLE app.recommendation_runs TO daymark_service;
 GRANT SELECT ON TABLE app.recommendation_runs TO daymark_analyst;
 GRANT INSERT(tenant_id) ON TABLE app.recommendation_runs TO daymark_service;
@@ -630,9 +906,10 @@ GRANT UPDATE(tokens_out) ON TABLE app.recommendation_runs TO daymark_service;
 GRANT UPDATE(cost) ON TABLE app.recommendation_runs TO daymark_service;
 GRANT UPDATE(duration_ms) ON TABLE app.recommendation_runs TO daymark_service;
 GRANT INSERT(based_on) ON TABLE app.recommendation_runs TO daymark_service;
-GRANT SELECT ON TABLE app.tenants TO daymark_service;
-GRANT SELECT ON TABLE app.tenants TO daymark_analyst;
-GRANT SELECT ON TABLE app.users TO daymark_service;
-GRANT SELECT ON TABLE app.users TO daymark_analyst;
-GRANT INSERT(tenant_id) ON TABLE app.users TO daymark_service;
-GRANT INSERT(user_id) ON TABLE app.users TO daymark_service;
+GRANT SELECT ON TABLE app.refresh_tokens TO daymark_service;
+GRANT INSERT(tenant_id) ON TABLE app.refresh_tokens TO daymark_service;
+GRANT INSERT(token_hash) ON TABLE app.refresh_tokens TO daymark_service;
+GRANT INSERT(user_id) ON TABLE app.refresh_tokens TO daymark_service;
+GRANT INSERT(session_id) ON TABLE app.refresh_tokens TO daymark_service;
+GRANT INSERT(issued_at) ON TABLE app.refresh_tokens TO daymark_service;
+GRANT UPDATE(used_at) ON TABLE app.refresh_tokens TO daymark_service;

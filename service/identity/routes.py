@@ -7,6 +7,8 @@ from litestar import Controller, Request, Response, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
+from service.address import UNKNOWN, address_of
+from service.admission import count_login
 from service.bodies import WITHOUT_NUL, StrictBody
 from service.caller import Caller
 from service.errors import (
@@ -35,7 +37,7 @@ from service.runtime import Connection, runtime_of, time_of
 NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749, 5.1
 
 
-class Login(Struct, rename="camel", forbid_unknown_fields=True):
+class Credentials(Struct, rename="camel", forbid_unknown_fields=True):
     """Who logs in: the tenant's slug or id, and there the user's e-mail address and password."""
 
     tenant: Annotated[str, Meta(min_length=1, max_length=63, pattern=WITHOUT_NUL)]
@@ -82,10 +84,13 @@ class AuthController(Controller):
             Busy,
         ),
     )
-    async def post_login(self, request: Request[Any, Any, Any], data: JSONBody[Login]) -> Response[Granted]:
+    async def post_login(self, request: Request[Any, Any, Any], data: JSONBody[Credentials]) -> Response[Granted]:
         """Log in with a password, where the tenant has no identity provider."""
-        sessions, now = _sessions_of(request), time_of(request)
-        granted = await sessions.log_in(data.tenant, data.email, data.password, now, asker_of(request))
+        sessions, limits = _sessions_of(request), runtime_of(request).limits
+        login = await sessions.find_login(data.tenant, data.email)
+        await count_login(request, login.account)
+        granted = await sessions.log_in(login, data.password, time_of(request), asker_of(request))
+        await limits.give_back_login(login.account)
         return Response(granted, headers=NOT_STORED)
 
     @post(
@@ -168,5 +173,5 @@ def _sessions_of(connection: Connection) -> Sessions:
 
 def asker_of(connection: Connection) -> Asker:
     """Say where a request comes from."""
-    client = connection.client
-    return Asker(client.host if client else None, connection.headers.get("user-agent"))
+    address = address_of(connection.scope, runtime_of(connection).settings)
+    return Asker(None if address == UNKNOWN else address, connection.headers.get("user-agent"))

@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from service.caller import NOBODY_KNOWN, NOBODY_YET, Caller
+from service.caller import NOBODY_KNOWN, NOBODY_YET, Caller, Role
 from service.database import Database
 from service.errors import InvalidCredentials, InvalidRefreshToken, NotFound, RefreshTokenSuperseded
 from service.identity.passwords import Passwords
@@ -73,6 +73,21 @@ class OpenSession(Struct, rename="camel"):
     agent: str | None
 
 
+class Login(Struct, frozen=True):
+    """Whom somebody says that they are, as far as there is such a person."""
+
+    account: str
+    """What tells accounts apart, whether there is one or not."""
+    tenant_id: UUID | None
+    user_id: UUID | None
+    password_hash: str | None
+    role: Role = "member"
+
+    def __repr__(self) -> str:
+        """Show no hash."""
+        return f"<login of {self.account}>"
+
+
 class Lives(Struct, frozen=True):
     """How long things last."""
 
@@ -93,20 +108,30 @@ class Sessions:
         self._passwords = passwords
         self._lives = lives
 
-    async def log_in(self, tenant: str, email: str, password: str, now: dt.datetime, asker: Asker) -> Granted:
+    async def find_login(self, tenant: str, email: str) -> Login:
+        """Find whoever says that they are a tenant's person of an e-mail address. Raises Unavailable."""
+        rows = await self._database.read(NOBODY_YET, FIND_LOGIN, tenant=tenant, email=email)
+        if not rows:
+            return Login(f"{tenant} {email}".lower(), None, None, None)
+        [row] = rows
+        # By id where there is one, so that a tenant's slug and its id, and an address in any case, are one account.
+        account = f"{row['tenant_id']} {row['user_id'] or email.lower()}"
+        role: Role = row["role"] or "member"
+        return Login(account, row["tenant_id"], row["user_id"], row["password_hash"], role)
+
+    async def log_in(self, login: Login, password: str, now: dt.datetime, asker: Asker) -> Granted:
         """Begin a session.
 
         Raises InvalidCredentials, whichever of the three is wrong and in the same time; Busy and Unavailable.
         """
-        rows = await self._database.read(NOBODY_YET, FIND_LOGIN, tenant=tenant, email=email)
-        found: Any = rows[0] if rows else {"tenant_id": None, "user_id": None, "password_hash": None}
         # No connection is held meanwhile: it takes a tenth of a second.
-        if not await self._passwords.fit(found["password_hash"], password):
-            if found["tenant_id"] is not None:
-                failed = Caller(found["tenant_id"], found["user_id"] or NOBODY_KNOWN)
+        fits = await self._passwords.fit(login.password_hash, password)
+        if not fits or login.tenant_id is None or login.user_id is None:
+            if login.tenant_id is not None:
+                failed = Caller(login.tenant_id, login.user_id or NOBODY_KNOWN)
                 await self._note(failed, "login_failed", now, asker)
             raise InvalidCredentials
-        person, session_id = Caller(found["tenant_id"], found["user_id"], found["role"]), uuid4()
+        person, session_id = Caller(login.tenant_id, login.user_id, login.role), uuid4()
         refresh_token = _new_refresh_token(person)
         try:
             # Not yet in the session's own name: there is no such session before this.

@@ -9,6 +9,7 @@ from litestar.openapi.spec import OpenAPIFormat, OpenAPIType
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
+from service.admission import admit
 from service.bodies import StrictBody
 from service.caller import Caller
 from service.errors import (
@@ -27,7 +28,6 @@ from service.errors import (
 )
 from service.fallback import EXCUSABLE, Handling, Reason
 from service.guards import require_caller, require_known_parameters
-from service.identity.bearer import identify
 from service.openapi import BEARER, BEARER_OR_NOBODY, DescribedOperation, LenientOperation, problems
 from service.patterns.analysis import Averages, Day, Insight, Pattern, PatternDay, SignificantTrend, Trends, analyse
 from service.patterns.sample import sample_days
@@ -83,7 +83,7 @@ class PatternsController(Controller):
         runtime, now = runtime_of(request), time_of(request)
         handling = Handling(request, runtime.settings)
         try:
-            caller = identify(request, runtime.tokens, now)
+            caller = await admit(request)
             pattern = await find_pattern(runtime.database, caller, now, days, last_day)
         except EXCUSABLE as problem:
             reason = handling.excuse(problem)

@@ -6,6 +6,7 @@ from uuid import UUID
 from litestar import Controller, Request, Response, get, post, put
 from litestar.params import FromPath, JSONBody
 
+from service.admission import admit
 from service.bodies import StrictBody
 from service.caller import Caller
 from service.conditional import respond
@@ -25,7 +26,6 @@ from service.errors import (
 from service.express import PATH, raise_if_away
 from service.fallback import EXCUSABLE, Handling
 from service.guards import require_caller, require_known_parameters
-from service.identity.bearer import identify
 from service.openapi import (
     BEARER,
     BEARER_OR_NOBODY,
@@ -62,7 +62,7 @@ class RecommendationsController(Controller):
         runtime, now = runtime_of(request), time_of(request)
         handling = Handling(request, runtime.settings)
         try:
-            caller = identify(request, runtime.tokens, now)
+            caller = await admit(request)
             raise_if_away(request.scope)
             batch = await runtime.recommender.recommend(caller, now)
         except EXCUSABLE as problem:

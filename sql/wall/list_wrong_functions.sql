@@ -14,6 +14,7 @@ with listed (signature, kind, volatility, definer, search_path, executors) as (
     ('app.delete_pattern(date)', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.enter(uuid,uuid,text)', 'f', 'v', false, null, 'daymark_service'),
     ('app.find_login(text,text)', 'f', 's', true, 'pg_catalog, pg_temp', 'daymark_service'),
+    ('app.forget_limits()', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.isolate(regclass)', 'p', 'v', false, '""', ''),
     ('app.pinned_context()', 'f', 's', true, 'pg_catalog, pg_temp', ''),
     ('app.refuse(text)', 'f', 's', false, '""', 'daymark_analyst, daymark_service'),

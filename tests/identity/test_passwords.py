@@ -44,11 +44,11 @@ async def test_no_hash_takes_as_long_as_a_real_one() -> None:
 
     async def took(hash_: str | None) -> float:
         times = []
-        for _ in range(5):
+        for _ in range(7):
             began = time.perf_counter()
             await passwords.fit(hash_, "wrong horse battery staple")
             times.append(time.perf_counter() - began)
-        return sorted(times)[2]
+        return min(times)  # what else the machine does only ever adds
 
     real = await took(kept)
     assert real / 2 < await took(None) < real * 2

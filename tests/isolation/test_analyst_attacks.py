@@ -13,7 +13,7 @@ from service.database import Connection
 from service.seal import ANY_BACKEND, Seal
 from tests.conftest import SEAL_KEY, MakeCaller, make_caller
 from tests.isolation.test_service_attacks import FORBIDDEN, REFUSED, SWITCHES, refuses
-from tests.isolation.world import ANALYSTS, ANALYSTS_EVERYTHING, ROWS, World, seed, tenants_seen
+from tests.isolation.world import EVERYTHING_FOR_ANALYSTS, FOR_ANALYSTS, ROWS, World, seed, tenants_seen
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ async def analyst(login: tuple[str, World], admin_url: str) -> AsyncIterator[Con
     await connection.close()
 
 
-@pytest.mark.parametrize("relation", ANALYSTS)
+@pytest.mark.parametrize("relation", FOR_ANALYSTS)
 async def test_an_analyst_reads_their_tenants_rows(analyst: Connection, world: World, relation: str) -> None:
     assert await tenants_seen(analyst, relation) == {world.caller.tenant_id}
 
@@ -76,7 +76,7 @@ async def test_whatever_an_analyst_sets_they_see_their_tenant(analyst: Connectio
     seal = Seal(SEAL_KEY).sign(world.stranger, ANY_BACKEND, datetime.now(UTC) + timedelta(minutes=1))
     await analyst.execute(setting.format(theirs=world.stranger.tenant_id, seal=seal))
 
-    for relation in ANALYSTS:
+    for relation in FOR_ANALYSTS:
         assert await tenants_seen(analyst, relation) == {world.caller.tenant_id}
 
 
@@ -96,14 +96,18 @@ async def test_options_of_the_connection_change_nothing(login: tuple[str, World]
     given = options.format(theirs=world.stranger.tenant_id, seal=seal)
     connection: Connection = await asyncpg.connect(admin_url, user=name, server_settings={"options": given})
     try:
-        assert await tenants_seen(connection, everything=ANALYSTS_EVERYTHING) == {world.caller.tenant_id}
+        assert await tenants_seen(connection, everything=EVERYTHING_FOR_ANALYSTS) == {world.caller.tenant_id}
     finally:
         await connection.close()
 
 
+async def test_an_analyst_does_not_read_what_limits_have_been_used(analyst: Connection) -> None:
+    assert await refuses(analyst, "select from app.rate_limits")
+
+
 async def test_without_row_security_an_analyst_reads_nothing(analyst: Connection) -> None:
     await analyst.execute("set row_security = off")
-    for relation in ANALYSTS:
+    for relation in FOR_ANALYSTS:
         assert await refuses(analyst, f"select from app.{relation}")
 
 
@@ -148,7 +152,7 @@ async def test_what_the_service_may_not_do_an_analyst_may_not_either(analyst: Co
     await analyst.execute("rollback")
 
 
-@pytest.mark.parametrize("table", [table for table in ROWS if table in ANALYSTS])
+@pytest.mark.parametrize("table", [table for table in ROWS if table in FOR_ANALYSTS])
 @pytest.mark.parametrize("switch", SWITCHES)
 async def test_a_switch_within_a_statement_changes_nothing(
     analyst: Connection, world: World, table: str, switch: str
@@ -174,7 +178,7 @@ async def test_an_analyst_who_changes_their_own_role_gains_nothing(
     await analyst.execute(f'alter role "{name}" set statement_timeout = 0; alter role "{name}" password \'x\'')
     try:
         again: Connection = await asyncpg.connect(admin_url, user=name)
-        assert await tenants_seen(again, everything=ANALYSTS_EVERYTHING) == {world.caller.tenant_id}
+        assert await tenants_seen(again, everything=EVERYTHING_FOR_ANALYSTS) == {world.caller.tenant_id}
         await again.close()
     finally:
         await admin.execute(f"alter role \"{name}\" set statement_timeout = '30s'")
@@ -188,10 +192,10 @@ async def test_a_deleted_tenant_leaves_the_login_with_nothing(
         await add_analyst(administrator, name, str(world.caller.tenant_id))
     connection: Connection = await asyncpg.connect(admin_url, user=name)
     try:
-        assert await tenants_seen(connection, everything=ANALYSTS_EVERYTHING) == {world.caller.tenant_id}
+        assert await tenants_seen(connection, everything=EVERYTHING_FOR_ANALYSTS) == {world.caller.tenant_id}
         await admin.execute("delete from app.tenants where tenant_id = $1", world.caller.tenant_id)
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="no tenant in context"):
-            await connection.fetch(ANALYSTS_EVERYTHING)
+            await connection.fetch(EVERYTHING_FOR_ANALYSTS)
     finally:
         await connection.close()
         await admin.execute(f'drop role "{name}"')

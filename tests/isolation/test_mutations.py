@@ -43,9 +43,10 @@ ISOLATED = (
     "user_recommendations",
     "recommendation_runs",
     "budget_use",
+    "rate_limits",
 )
 # The rows of the tenant as a whole, and nobody's own.
-TENANTS_OWN = ("tenants", "budget_use")
+TENANTS_OWN = ("tenants", "budget_use", "rate_limits")
 PARTITIONS = ("pattern_data_default", "{month}")
 SECRET = ("seal_keys", "pins")
 VIEWS = ("daily_averages", "engine_use", "cache_hits")
@@ -128,6 +129,11 @@ async def _seed(connection: Connection) -> None:
             )
         await connection.execute(
             "insert into app.budget_use (tenant_id, date, calls, tokens) values ($1, current_date, 1, 500)",
+            people[0].tenant_id,
+        )
+        await connection.execute(
+            "insert into app.rate_limits (tenant_id, subject, used, ends_at)"
+            " values ($1, sha256('one'), 1, now() + interval '1 hour')",
             people[0].tenant_id,
         )
     await connection.execute(f"create role {ANALYST} login in role daymark_analyst")
@@ -328,7 +334,15 @@ ATTACKS = (
             ("{as_ada}", f"select exists (select from app.{table} where tenant_id = '{{t2}}')"),
             f"alter table app.{table} no force row level security; alter table app.{table} disable row level security",
         )
-        for table in ("tenants", "users", "pattern_data", "user_recommendations", "recommendation_runs", "budget_use")
+        for table in (
+            "tenants",
+            "users",
+            "pattern_data",
+            "user_recommendations",
+            "recommendation_runs",
+            "budget_use",
+            "rate_limits",
+        )
     ),
     *(
         Attack(
@@ -611,6 +625,7 @@ SINGLE = {
         _altered("delete_pattern", "tenant_id = app.tenant_id()", "true"),
         _altered("delete_pattern", "\n      and user_id = app.user_id()", ""),
         _altered("delete_pattern", "\n      and date = day", ""),
+        _altered("forget_limits", "ends_at <= clock_timestamp()", "true"),
         _altered("isolate", "as restrictive", "as permissive"),
         _altered("isolate", ", force row level security", ""),
         _altered("isolate", "set statistics 0", "set statistics 1"),
@@ -628,6 +643,8 @@ SINGLE = {
         "alter function app.verified_context() set search_path = pg_temp, pg_catalog",
         "alter function app.delete_pattern(date) reset search_path",
         "alter function app.delete_pattern(date) set role = 'postgres'",
+        "alter function app.forget_limits() reset search_path",
+        "alter function app.forget_limits() stable",
         "alter function app.verified_context() owner to daymark_analyst",
         "alter procedure app.isolate(regclass) security definer",
         "grant execute on function app.tenant_id() to public",

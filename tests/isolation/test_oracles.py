@@ -50,6 +50,7 @@ CHEAPER = {
     "user_recommendations": ["tenant_id = any('{{{tenant}}}') and viewed_at is null", "user_id = any('{{{user}}}')"],
     "recommendation_runs": ["tenant_id = any('{{{tenant}}}') and calls > any('{{0}}')", "user_id = any('{{{user}}}')"],
     "budget_use": ["tenant_id = any('{{{tenant}}}')", "date > any('{{2026-11-01}}')"],
+    "rate_limits": ["tenant_id = any('{{{tenant}}}')", "used > any('{{0}}')"],
 }
 ASKED = [(table, condition) for table, conditions in CHEAPER.items() for condition in conditions]
 SHAPES = [

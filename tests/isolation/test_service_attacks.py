@@ -507,7 +507,9 @@ async def test_copy_gives_ones_own_rows(inside: Connection, world: World, tmp_pa
     assert set(target.read_text().split()) == {str(world.caller.tenant_id)}
 
 
-@pytest.mark.parametrize("table", ["users", "tenants", "user_recommendations", "recommendation_runs", "budget_use"])
+@pytest.mark.parametrize(
+    "table", ["users", "tenants", "user_recommendations", "recommendation_runs", "budget_use", "rate_limits"]
+)
 async def test_copying_a_table_gives_ones_own_rows(
     inside: Connection, world: World, tmp_path: Path, table: str
 ) -> None:

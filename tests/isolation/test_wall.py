@@ -42,11 +42,17 @@ ROWS = {
         " select $1, '2026-11-22'::date - count(*)::integer, 1, 500 from app.budget_use"
         " where tenant_id = $1 and $2::uuid is not null"
     ),
+    # The tenant's as well: a row for each who uses a limit.
+    "rate_limits": (
+        "insert into app.rate_limits (tenant_id, subject, used, ends_at)"
+        " values ($1, sha256($2::uuid::text::bytea), 1, '2026-11-22 10:00Z')"
+    ),
 } | ACCOUNT_ROWS
 UPDATES = {
     "sessions": "update app.sessions set used_at = '2026-11-22 10:00Z'",
     "refresh_tokens": "update app.refresh_tokens set used_at = '2026-11-22 10:00Z'",
     "budget_use": "update app.budget_use set calls = 2",
+    "rate_limits": "update app.rate_limits set used = 2",
     "recommendation_runs": "update app.recommendation_runs set calls = 2",
     "pattern_data": "update app.pattern_data set energy = 1",
     "user_recommendations": "update app.user_recommendations set viewed_at = '2026-11-22 10:00Z'",
@@ -56,7 +62,7 @@ INSERTS = {"users": "insert into app.users (tenant_id, user_id) values ($1, gen_
 }
 TABLES = sorted(ROWS)
 # The rows of the tenant as a whole, which all its people see.
-TENANTS_OWN = {"tenants", "budget_use"}
+TENANTS_OWN = {"tenants", "budget_use", "rate_limits"}
 # What the wall itself stands on, which only the owner reads: no tenant's rows.
 OWNERS = ["pins", "seal_keys"]
 # A tenant's rows that are granted to nobody: app.find_login gives one out, to whoever has no tenant yet.
@@ -402,6 +408,8 @@ async def test_the_services_role_can_do_nothing_that_it_need_not(admin: Connecti
         "delete from app.user_recommendations",
         "delete from app.recommendation_runs",
         "delete from app.budget_use",
+        "delete from app.rate_limits",
+        "lock table app.rate_limits in share mode",
         "update app.tenants set daily_calls = null",
         "update app.recommendation_runs set lease_until = now()",
         "select from app.seal_keys",
@@ -459,6 +467,7 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
         "engine_use daymark_service SELECT",
         "pattern_data daymark_analyst SELECT",
         "pattern_data daymark_service SELECT",
+        "rate_limits daymark_service SELECT",
         "recommendation_runs daymark_analyst SELECT",
         "recommendation_runs daymark_service SELECT",
         "refresh_tokens daymark_service SELECT",
@@ -476,6 +485,8 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
         "budget_use daymark_service UPDATE calls, tokens",
         "pattern_data daymark_service INSERT tenant_id, user_id, date, energy, focus, fulfillment, recorded_at",
         "pattern_data daymark_service UPDATE energy, focus, fulfillment, recorded_at, revision",
+        "rate_limits daymark_service INSERT tenant_id, subject, used, ends_at",
+        "rate_limits daymark_service UPDATE used, ends_at",
         (
             "recommendation_runs daymark_service INSERT tenant_id, run_id, user_id, reason, started_at, lease_until,"
             " engine, model, prompt_version, based_on"

@@ -47,16 +47,21 @@ ROWS = {
         "insert into app.budget_use (tenant_id, date, calls, tokens)"
         " select $1, '2026-11-22', 1, 500 where $2::uuid is not null on conflict do nothing"
     ),
+    "rate_limits": (
+        "insert into app.rate_limits (tenant_id, subject, used, ends_at)"
+        " values ($1, sha256($2::uuid::text::bytea), 1, '2026-11-22 10:00Z')"
+    ),
 } | ACCOUNT_ROWS
 VIEWS = ("cache_hits", "daily_averages", "engine_use")
 RELATIONS = (*ROWS, *VIEWS)
+# What a limit has been used, and who is logged in, is no business of analysts.
+FOR_ANALYSTS = tuple(relation for relation in RELATIONS if relation not in {"rate_limits", *ACCOUNT_ROWS})
 SECRETS = ("credentials", "pins", "seal_keys")  # nobody's but the owner's
 
-# Who is logged in is no analyst's business.
-ANALYSTS = tuple(relation for relation in RELATIONS if relation not in ACCOUNT_ROWS)
-
-EVERYTHING = " union all ".join(f"select tenant_id from app.{relation}" for relation in RELATIONS)
-ANALYSTS_EVERYTHING = " union all ".join(f"select tenant_id from app.{relation}" for relation in ANALYSTS)
+EVERYTHING, EVERYTHING_FOR_ANALYSTS = (
+    " union all ".join(f"select tenant_id from app.{relation}" for relation in relations)
+    for relations in (RELATIONS, FOR_ANALYSTS)
+)
 
 
 class World(NamedTuple):
@@ -76,9 +81,7 @@ async def seed(admin: Connection, make_caller: MakeCaller) -> World:
     return world
 
 
-async def tenants_seen(
-    connection: Connection, relation: str | None = None, *, everything: str = EVERYTHING
-) -> set[UUID]:
+async def tenants_seen(connection: Connection, relation: str | None = None, everything: str = EVERYTHING) -> set[UUID]:
     """Give whose rows a connection sees, in one table or view or in all of them. No predicate: row security alone."""
     rows = await connection.fetch(everything if relation is None else f"select tenant_id from app.{relation}")
     return {row["tenant_id"] for row in rows}

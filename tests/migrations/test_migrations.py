@@ -215,12 +215,13 @@ def test_roles_that_the_operator_made_are_taken_as_they_are(cluster: embedded.Se
 
     applied = migrating.up(cluster.url("keeper", fresh))
     # Down to where the analysts' role is gone from the schema, and stays in the cluster.
-    taken_back = migrating.down(cluster.url("keeper", fresh), 7)
+    later = [path.stem[:4] for path in FILES if path.stem >= "0008"]
+    taken_back = migrating.down(cluster.url("keeper", fresh), len(later))
     [(_, roles, _)] = rights(cluster, fresh)
     run_as_admin(cluster, "postgres", "drop database fresh with (force)", "create database fresh", "drop role keeper")
 
     assert len(applied) == len(FILES)
-    assert [name[:4] for name in taken_back] == ["0014", "0013", "0012", "0011", "0010", "0009", "0008"]
+    assert [name[:4] for name in taken_back] == later[::-1]
     assert "daymark_analyst" in roles
 
 

@@ -1,0 +1,96 @@
+"""Who is let in, and how often: each request counts once, for the person whose token holds or for its address.
+
+Who has no token is counted by front.py, before anything else; a token's person, and whoever's does not hold, here. What
+a route for everybody answers to a token is counted as it is answered.
+"""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from litestar.types import Scope
+
+from service.address import address_of
+from service.caller import Caller
+from service.errors import InvalidToken, Unauthenticated
+from service.identity.bearer import identify
+from service.limits import LimitReached, Standing
+from service.runtime import Connection, Runtime, runtime_of, time_of
+
+STANDINGS = "standings"
+REFUSED = "refused"
+
+
+async def admit(connection: Connection) -> Caller:
+    """Give the caller whose token a request carries, and count the request.
+
+    Raises Unauthenticated, InvalidToken and LimitReached.
+    """
+    runtime = runtime_of(connection)
+    try:
+        caller = identify(connection, runtime.tokens, time_of(connection))
+    except (Unauthenticated, InvalidToken):
+        count_anonymous(connection.scope, runtime)
+        raise
+    await count_person(connection.scope, runtime, caller)
+    return caller
+
+
+async def count_person(scope: Scope, runtime: Runtime, caller: Caller) -> None:
+    """Count a request of a person, unless it has been counted. Raises LimitReached."""
+    _raise_if_refused(scope)
+    if not is_counted(scope):
+        await _note(scope, runtime.limits.take_person(caller))
+
+
+def count_anonymous(scope: Scope, runtime: Runtime) -> None:
+    """Count a request of nobody's by where it comes from, unless it has been counted. Raises LimitReached."""
+    _raise_if_refused(scope)
+    if not is_counted(scope):
+        try:
+            taken = runtime.limits.take_anonymous(address_of(scope, runtime.settings))
+        except LimitReached as problem:
+            _refuse(scope, problem)
+            raise
+        _state_of(scope)[STANDINGS] = taken
+
+
+async def count_login(connection: Connection, account: str) -> None:
+    """Count a try to log in to an account, besides the request. Raises LimitReached."""
+    runtime = runtime_of(connection)
+    await _note(connection.scope, runtime.limits.take_login(account, address_of(connection.scope, runtime.settings)))
+
+
+def is_counted(scope: Scope) -> bool:
+    """Whether a request has been counted, or refused."""
+    return STANDINGS in _state_of(scope)
+
+
+def standings_of(scope: Scope) -> list[Standing]:
+    """Give how whoever sent a request stands with the limits that it was counted for."""
+    found: list[Standing] = _state_of(scope).get(STANDINGS, [])
+    return found
+
+
+async def _note(scope: Scope, taking: Awaitable[list[Standing]]) -> None:
+    try:
+        taken = await taking
+    except LimitReached as problem:
+        _refuse(scope, problem)
+        raise
+    _state_of(scope)[STANDINGS] = standings_of(scope) + taken
+
+
+def _refuse(scope: Scope, problem: LimitReached) -> None:
+    state = _state_of(scope)
+    state[REFUSED], state[STANDINGS] = problem, [*standings_of(scope), problem.standing]
+
+
+def _raise_if_refused(scope: Scope) -> None:
+    problem: LimitReached | None = _state_of(scope).get(REFUSED)
+    if problem is not None:
+        raise problem
+
+
+def _state_of(scope: Scope) -> dict[str, Any]:
+    state: dict[str, Any] = scope.setdefault("state", {})
+    return state

@@ -1,0 +1,257 @@
+"""How often somebody is let in, over HTTP: whatever is asked for, whoever asks, and whichever way it is answered."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from service import express
+from service.caller import Caller
+from service.database import Connection, Database
+from service.embedded import Server
+from service.recommendations.story import Recommender
+from service.setting_values import Rate
+from tests.conftest import Serve, bearer, run_as_admin
+from tests.wire import exchange, request, status_of
+
+PATTERNS, RECOMMENDATIONS = "/api/insights/patterns", "/api/insights/recommendations"
+DAY = {"date": "2026-11-22", "energy": 60, "focus": 85, "fulfillment": 90}
+OFF = Rate(0, 1)
+BAD = {"Authorization": "Bearer x.y.z"}
+PERSON = '"person";q=5;w=60'
+ANONYMOUS = '"anonymous";q=5;w=60'
+
+
+@pytest.fixture
+async def limited(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of a service that lets in five requests a minute, of a person and of an address."""
+    async with serve(limit_person=Rate(5, 60), limit_anonymous=Rate(5, 60)) as client:
+        yield client
+
+
+async def test_each_answer_of_a_person_says_what_is_left(limited: httpx.AsyncClient, caller: Caller) -> None:
+    answers = [
+        await limited.post(PATTERNS, json=DAY, headers=bearer(caller)),
+        await limited.get(PATTERNS, headers=bearer(caller)),
+        await limited.delete(f"{PATTERNS}/2026-01-01", headers=bearer(caller)),
+        await limited.get(f"{PATTERNS}?days=91", headers=bearer(caller)),
+        await limited.get("/api/insights/usage", headers=bearer(caller)),
+    ]
+    refused = await limited.get(PATTERNS, headers=bearer(caller))
+
+    assert [answer.status_code for answer in answers] == [201, 200, 404, 400, 403]
+    # What is wrong with a parameter is found before anybody asks who asks: it counts for the address.
+    assert [answer.headers["ratelimit"] for answer in answers] == [
+        '"person";r=4;t=60',
+        '"person";r=3;t=60',
+        '"person";r=2;t=60',
+        '"anonymous";r=4;t=60',
+        '"person";r=1;t=60',
+    ]
+    assert refused.status_code == 200
+    assert (await limited.get(PATTERNS, headers=bearer(caller))).status_code == 429
+
+
+async def test_who_is_refused_is_told_when_to_come_again(limited: httpx.AsyncClient, caller: Caller) -> None:
+    for _ in range(5):
+        assert (await limited.get(PATTERNS, headers=bearer(caller))).status_code == 200
+    refused = await limited.get(PATTERNS, headers=bearer(caller))
+
+    assert refused.status_code == 429
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.json() == {
+        "status": 429,
+        "type": "urn:daymark:problem:too_many_requests",
+        "title": "Too many requests",
+        "detail": "There may be 5 of these within 60 seconds",
+        "code": "too_many_requests",
+    }
+    assert refused.headers["ratelimit-policy"] == PERSON
+    assert refused.headers.get_list("ratelimit") == ['"person";r=0;t=60']
+    assert refused.headers.get_list("retry-after") == ["60"]
+
+
+async def test_the_express_way_counts_as_every_other(
+    limited: httpx.AsyncClient, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[bool] = []
+    answer = express.Express._answer
+
+    async def noting(*arguments: Any) -> bool:
+        answered.append(await answer(*arguments))
+        return answered[-1]
+
+    monkeypatch.setattr(express.Express, "_answer", noting)
+    await limited.post(PATTERNS, json=DAY, headers=bearer(caller))
+    answers = [await limited.get(RECOMMENDATIONS, headers=bearer(caller)) for _ in range(6)]
+
+    # The first makes them; those that the express way does not answer are counted once all the same.
+    assert answered == [False, True, True, True, False, False]
+    assert [response.status_code for response in answers] == [200, 200, 200, 200, 429, 429]
+    assert [response.headers["ratelimit"] for response in answers[:4]] == [
+        f'"person";r={left};t=60' for left in (3, 2, 1, 0)
+    ]
+    assert answers[4].headers.get_list("ratelimit") == ['"person";r=0;t=60']
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", PATTERNS, {}, 200),
+        ("GET", RECOMMENDATIONS, {}, 200),
+        ("GET", PATTERNS, BAD, 200),
+        ("GET", RECOMMENDATIONS, BAD, 200),
+        ("GET", RECOMMENDATIONS, {"Authorization": "Basic x"}, 200),
+        ("GET", PATTERNS, {"Prefer": "handling=strict"}, 401),
+        ("POST", PATTERNS, {}, 401),
+        ("POST", PATTERNS, BAD, 401),
+        ("PUT", PATTERNS, BAD, 405),
+        ("OPTIONS", PATTERNS, {}, 204),
+        ("HEAD", PATTERNS, {}, 200),
+        ("GET", "/nowhere", {}, 404),
+        ("GET", "/nowhere", BAD, 404),
+        ("GET", "/docs", BAD, 200),
+        ("GET", "/openapi.json", {}, 200),
+        ("GET", "/openapi.json", BAD, 200),
+        ("GET", "/assets/swagger-ui.css", BAD, 200),
+        ("HEAD", "/assets/swagger-ui.css", BAD, 200),
+    ],
+)
+async def test_who_is_nobody_counts_by_address_whatever_they_ask_for(
+    limited: httpx.AsyncClient, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    answers = [await limited.request(method, path, headers=headers) for _ in range(7)]
+
+    assert [answer.status_code for answer in answers] == [status] * 5 + [429] * 2
+    assert [answer.headers["ratelimit"] for answer in answers] == [
+        f'"anonymous";r={left};t=60' for left in (4, 3, 2, 1, 0, 0, 0)
+    ]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {ANONYMOUS}
+    assert answers[6].headers["retry-after"] == "60"
+    assert answers[6].headers["content-type"] == "application/problem+json"
+    assert answers[6].content == b"" if method == "HEAD" else answers[6].json()["code"] == "too_many_requests"
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_health_is_never_refused(limited: httpx.AsyncClient, path: str) -> None:
+    answers = [await limited.get(path, headers=headers) for headers in ({}, BAD) for _ in range(6)]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert not [answer for answer in answers if "ratelimit" in answer.headers]
+
+
+async def test_a_path_that_only_looks_like_health_is_counted(limited: httpx.AsyncClient) -> None:
+    for path in ("/health", "/healthy", "/HEALTH/live", "//health/live", "/%2fhealth/live"):
+        assert "ratelimit" in (await limited.get(path)).headers
+
+
+async def test_a_flood_of_bad_tokens_keeps_no_person_of_the_same_address_out(
+    limited: httpx.AsyncClient, caller: Caller
+) -> None:
+    assert [(await limited.get(PATTERNS, headers=BAD)).status_code for _ in range(6)][-1] == 429
+
+    assert (await limited.get(PATTERNS, headers=bearer(caller))).status_code == 200
+
+
+async def test_without_limits_there_are_no_headers_of_limits(serve: Serve, caller: Caller) -> None:
+    async with serve(limit_person=OFF, limit_anonymous=OFF) as client:
+        answers = [await client.get(PATTERNS, headers=headers) for headers in ({}, BAD, bearer(caller))]
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert not [name for answer in answers for name in answer.headers if name.startswith(("ratelimit", "retry"))]
+
+
+async def test_an_address_is_what_the_trusted_proxy_says(serve: Serve) -> None:
+    async with serve(limit_anonymous=Rate(1, 60), trusted_proxies=1) as client:
+        asked = [
+            (await client.get(PATTERNS, headers={"X-Forwarded-For": said})).status_code
+            for said in ("203.0.113.7", "198.51.100.1, 203.0.113.7", "203.0.113.8", "203.0.113.7, 203.0.113.9")
+        ]
+
+    assert asked == [200, 429, 200, 200]
+
+
+async def test_nobody_has_a_limit_of_their_own_by_what_they_say(limited: httpx.AsyncClient) -> None:
+    asked = [
+        (await limited.get(PATTERNS, headers={"X-Forwarded-For": f"203.0.113.{number}"})).status_code
+        for number in range(6)
+    ]
+
+    assert asked == [200] * 5 + [429]
+
+
+async def test_a_table_that_is_gone_keeps_nobody_out(
+    serve: Serve, postgres: Server, own_database: str, caller: Caller
+) -> None:
+    run_as_admin(
+        postgres,
+        own_database,
+        "drop table app.rate_limits",
+        f"insert into app.tenants (tenant_id, slug, name) values ('{caller.tenant_id}', 'x', 'x')",
+    )
+    async with serve(database_url=postgres.url("daymark_service", own_database), limit_person=Rate(2, 60)) as client:
+        stored = await client.post(PATTERNS, json=DAY, headers=bearer(caller))
+        read = await client.get(PATTERNS, headers=bearer(caller))
+        refused = await client.get(PATTERNS, headers=bearer(caller))
+
+    assert [answer.status_code for answer in (stored, read, refused)] == [201, 200, 429]
+
+
+WEIRD = [
+    "Authorization: Bearer",
+    "Authorization: Bearer " + "a" * 9_000,
+    "Authorization: Bearer x.y.z",
+    "Authorization: Basic YWRhOnBhc3N3b3Jk",
+    "Authorization: \u00ff",
+    "X-Forwarded-For: ::1, 'or true--",
+    "Cookie: session=" + "x" * 5_000,
+    "Prefer: " + '"' * 5_000,
+    "If-None-Match: *",
+    "X-Request-ID: drop table app.users",
+    "Accept: application/xml",
+    "Content-Type: text/xml",
+    "Origin: null",
+    "X-HTTP-Method-Override: DELETE",
+    "Range: bytes=0-1",
+]
+
+
+async def test_what_nobody_needs_a_token_for_costs_no_statement_and_no_recommendation(
+    serve: Serve, postgres: Server, own_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is thrown at it: a service whose database nobody can reach answers, and never asks for it."""
+    asked: list[str] = []
+    monkeypatch.setattr(Database, "_connection", lambda *_: asked.append("a connection"))
+    for name in ("find_kept", "recommend"):
+        monkeypatch.setattr(Recommender, name, lambda *_, name=name: asked.append(name))
+    run_as_admin(postgres, "postgres", f"alter database {own_database} allow_connections false")
+    async with serve(database_url=postgres.url("daymark_service", own_database)) as client:
+        statuses = [
+            status_of(await exchange(client, request(method, path, header)))
+            for header in WEIRD
+            for method in ("GET", "HEAD")
+            for path in (PATTERNS, RECOMMENDATIONS, f"{PATTERNS}?days=90")
+        ]
+
+    assert statuses == [200] * len(WEIRD) * 6
+    assert asked == []
+
+
+async def test_postgres_sees_nothing_of_a_thousand_requests_of_nobody(
+    client: httpx.AsyncClient, admin: Connection
+) -> None:
+    # Whoever shares this database is at rest: the tests of one process run one after another, on a copy of their own.
+    counted = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
+    await admin.execute("select pg_stat_force_next_flush()")
+    before = await admin.fetchval(counted)
+    for number in range(500):
+        await client.get(
+            (PATTERNS, RECOMMENDATIONS)[number % 2], headers=(BAD, {}, {"Authorization": "Basic x"})[number % 3]
+        )
+        await client.post(PATTERNS, json=DAY, headers=BAD)
+    await admin.execute("select pg_stat_force_next_flush()")
+    after = await admin.fetchval(counted)
+
+    # The two that look, and the one that has what it did counted.
+    assert after - before <= 3
