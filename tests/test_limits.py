@@ -277,7 +277,7 @@ async def test_nothing_that_identifies_anybody_is_kept(
 async def test_a_count_lies_under_its_persons_tenant_and_a_log_in_under_nobodys(
     make: Callable[..., Limits], caller: Caller, admin: Connection
 ) -> None:
-    limits = make(limit_person=Rate(10, 60))
+    limits = make(limit_person=Rate(10, 60), limit_login_address=Rate(10, 60))
     before = await admin.fetchval("select count(*) from app.rate_limits where tenant_id = $1", NOBODY_YET.tenant_id)
     await limits.take_person(caller)
     await limits.take_login(uuid4().hex, f"2001:db8:{uuid4().hex[:4]}::1")

@@ -17,6 +17,7 @@ import pytest
 from service.caller import Caller
 from service.database import Connection
 from service.identity.passwords import Passwords
+from service.setting_values import Rate
 from service.settings import Settings
 from tests.conftest import NOW, Clock, MakeCaller, Serve, bearer, served
 
@@ -196,6 +197,70 @@ async def test_a_password_is_the_same_however_its_letters_are_put_together(
     )
     composed = person.login(password="Stra\u00dfencafe\u0301 um die Ecke")
     assert (await http.post("/api/auth/login", json=composed)).status_code == 200
+
+
+async def test_so_many_wrong_passwords_of_an_account_are_looked_at_and_no_more_however_it_is_named(
+    serve: Serve, person: Person, admin: Connection, make_caller: MakeCaller
+) -> None:
+    other = await with_password(admin, await make_caller(person.caller))
+    async with serve(limit_login=Rate(4, 900)) as here, serve(limit_login=Rate(4, 900)) as there:
+        wrong = person.login(password="wrong horse battery staple")
+        named = [{}, {"tenant": str(person.caller.tenant_id)}, {"email": person.email.upper()}, {}]
+        for number, names in enumerate(named):
+            answer = await (here, there)[number % 2].post("/api/auth/login", json=wrong | names)
+            assert answer.status_code == 401
+        for process in (here, there):
+            answer = await process.post("/api/auth/login", json=person.login())  # right as it is
+            assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+            assert 0 < int(answer.headers["retry-after"]) <= 900
+            assert '"login";r=0' in answer.headers["ratelimit"]
+        assert (await here.post("/api/auth/login", json=other.login())).status_code == 200
+        assert (await here.post("/api/auth/login", json=other.login(email="new@x.test"))).status_code == 401
+
+
+async def test_a_login_has_the_account_start_anew(serve: Serve, person: Person) -> None:
+    async with serve(limit_login=Rate(3, 900)) as http:
+        for _ in range(3):
+            for password in ("wrong horse battery staple", "wrong again battery staple", PASSWORD):
+                answer = await http.post("/api/auth/login", json=person.login(password=password))
+                assert answer.status_code == (200 if password == PASSWORD else 401)
+
+
+async def test_so_many_tries_of_an_address_are_looked_at_whatever_the_account(serve: Serve, person: Person) -> None:
+    trusting = {"limit_login_address": Rate(3, 900), "trusted_proxies": 1}
+    async with serve(**trusting) as http:
+
+        async def attempt(address: str, email: str) -> int:
+            headers = {"X-Forwarded-For": address}
+            answer = await http.post("/api/auth/login", json=person.login(email=email), headers=headers)
+            return answer.status_code
+
+        near, far = (f"2001:db8:{uuid4().hex[:4]}:{number}::1" for number in (1, 2))
+        assert [await attempt(near, f"{number}@x.test") for number in range(5)] == [401, 401, 401, 429, 429]
+        assert await attempt(far, person.email) == 200
+
+
+async def test_with_the_database_away_nobody_logs_in_and_is_told_so(serve: Serve) -> None:
+    async with serve(database_url="postgresql://daymark_service@127.0.0.1:9/nowhere") as http:
+        for path, body in (
+            ("login", {"tenant": "acme", "email": "a@b.test", "password": "x"}),
+            ("refresh", {"refreshToken": "dmr_" + "A" * 86}),
+        ):
+            answer = await http.post(f"/api/auth/{path}", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert answer.headers["retry-after"] == "1"
+
+
+async def test_no_connection_is_held_while_passwords_are_checked(serve: Serve, person: Person) -> None:
+    async with serve(pool_size=1) as http:
+        logins = [asyncio.create_task(http.post("/api/auth/login", json=person.login())) for _ in range(8)]
+        waits = []
+        while not all(login.done() for login in logins):
+            answer = await http.get("/health/ready")
+            assert answer.status_code == 200
+            waits.append(answer.elapsed.total_seconds())
+        assert {(await login).status_code for login in logins} == {200}
+        assert len(waits) > 8  # more often than a check takes
 
 
 async def test_a_refresh_token_is_kept_as_its_hash_only(
