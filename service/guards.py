@@ -30,7 +30,9 @@ def require_known_parameters(connection: Connection, handler: BaseRouteHandler) 
 
     Left alone, a misspelt parameter is no error but a wrong answer.
     """
-    if connection.scope["method"] == "OPTIONS":  # a browser asks what may be done with the very URL that it will send
+    if (
+        connection.scope.get("method") == "OPTIONS"
+    ):  # a browser asks what may be done with the very URL that it will send
         return
     known = _query_parameters(handler)
     given = connection.query_params
