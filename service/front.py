@@ -28,6 +28,9 @@ from service.setting_values import Origins
 log = logging.getLogger("service.requests")
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# What has no business in a path and may be a secret, sent to the wrong place: an e-mail address, or what is longer than
+# any id.
+SECRET = re.compile(r"[^/]*@[^/]*|[^/]{37,}")
 UNLIMITED = "/health/"  # whoever watches over the service shall always get an answer
 
 
@@ -106,7 +109,7 @@ class Front:
                 "request",
                 extra={
                     "method": method,
-                    "path": scope["path"],
+                    "path": SECRET.sub("…", scope["path"]),
                     "status": status,
                     "ms": round((time.perf_counter() - started) * 1000, 1),
                 },

@@ -30,10 +30,8 @@ def require_known_parameters(connection: Connection, handler: BaseRouteHandler) 
 
     Left alone, a misspelt parameter is no error but a wrong answer.
     """
-    if (
-        connection.scope.get("method") == "OPTIONS"
-    ):  # a browser asks what may be done with the very URL that it will send
-        return
+    if connection.scope.get("method") == "OPTIONS":
+        return  # a browser asks about the very URL that it is going to send
     known = _query_parameters(handler)
     given = connection.query_params
     wrongs = [

@@ -55,6 +55,10 @@ def _header(description: str) -> OpenAPIHeader:
 
 
 REQUEST_ID = {"X-Request-ID": _header("The request's id, as in the log: the caller's own if it sent a plain one")}
+OF_A_LIMIT = {
+    "RateLimit-Policy": _header("The limits that the request counts for: `q` requests within `w` seconds"),
+    "RateLimit": _header("What is left of each: `r` requests, until it begins anew in `t` seconds"),
+}
 OF_A_STATUS = {
     "401": {"WWW-Authenticate": _header("What to authenticate with, and what is wrong with the token sent (RFC 6750)")},
     "403": {"WWW-Authenticate": _header("With `code: forbidden`: what the token lacks (RFC 6750)")},
@@ -76,9 +80,11 @@ class DescribedOperation(Operation):
     """An operation with the headers that its answers have."""
 
     def __post_init__(self) -> None:
-        for status, response in (self.responses or {}).items():
+        responses = self.responses or {}
+        everywhere = REQUEST_ID | (OF_A_LIMIT if "429" in responses else {})
+        for status, response in responses.items():
             if isinstance(response, OpenAPIResponse):
-                response.headers = {**(response.headers or {}), **REQUEST_ID, **OF_A_STATUS.get(status, {})}
+                response.headers = {**(response.headers or {}), **everywhere, **OF_A_STATUS.get(status, {})}
 
 
 @dataclass

@@ -103,6 +103,10 @@ async def fail(exchange: Exchange, status: int, unit: str, wait: str) -> bool:
     return await exchange.refuse(status, "as told", *([f"{field}: {wait}"] if wait else []))
 
 
+async def echo(exchange: Exchange, _: str) -> bool:
+    return await exchange.refuse(401, f"Incorrect API key provided: {exchange.request.headers['authorization']}")
+
+
 async def slow(exchange: Exchange, argument: str) -> bool:
     await exchange.pause(float(argument))
     return await exchange.send(200, exchange.sound(), JSON)
@@ -227,4 +231,5 @@ ODDITIES: dict[str, Callable[[Exchange, str], Awaitable[bool]]] = {
     "headers": headers,
     "header": header,
     "nothing": nothing,
+    "echo": echo,
 }

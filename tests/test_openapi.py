@@ -72,20 +72,20 @@ async def test_every_route_says_who_may_ask_and_what_may_go_wrong(client: httpx.
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
     assert described == {
-        "get /api/insights/patterns": ([{"bearer": []}, {}], "200 400 401 404 500 503"),
-        "post /api/insights/patterns": ([{"bearer": []}], "201 400 401 403 413 415 500 503"),
-        "delete /api/insights/patterns/{day}": ([{"bearer": []}], "204 400 401 404 500 503"),
-        "get /api/insights/recommendations": ([{"bearer": []}, {}], "200 304 400 401 404 500 503"),
+        "get /api/insights/patterns": ([{"bearer": []}, {}], "200 400 401 404 429 500 503"),
+        "post /api/insights/patterns": ([{"bearer": []}], "201 400 401 403 413 415 429 500 503"),
+        "delete /api/insights/patterns/{day}": ([{"bearer": []}], "204 400 401 404 429 500 503"),
+        "get /api/insights/recommendations": ([{"bearer": []}, {}], "200 304 400 401 404 429 500 503"),
         "post /api/insights/recommendations/{recommendation_id}/viewed": (
             [{"bearer": []}],
-            "200 400 401 404 500 503",
+            "200 400 401 404 429 500 503",
         ),
         "post /api/insights/recommendations/refresh": ([{"bearer": []}], "200 400 401 404 429 500 503"),
         "put /api/insights/recommendations/{recommendation_id}/feedback": (
             [{"bearer": []}],
-            "200 400 401 404 413 415 500 503",
+            "200 400 401 404 413 415 429 500 503",
         ),
-        "get /api/insights/usage": ([{"bearer": []}], "200 400 401 403 500 503"),
+        "get /api/insights/usage": ([{"bearer": []}], "200 400 401 403 429 500 503"),
         "get /health/live": (None, "200 400"),
         "get /health/ready": (None, "200 400 500 503"),
     }
@@ -101,7 +101,7 @@ async def test_every_error_is_a_problem_document(client: httpx.AsyncClient) -> N
         if status >= "400"
     ]
 
-    assert len(errors) == 49
+    assert len(errors) == 56
     for status, response in errors:
         assert response["content"] == {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
@@ -115,12 +115,25 @@ async def test_headers_of_the_lenient_routes_are_described(client: httpx.AsyncCl
     document = (await client.get("/openapi.json")).json()
     patterns = document["paths"]["/api/insights/patterns"]["get"]
     recommendations = document["paths"]["/api/insights/recommendations"]["get"]
-    lenient = {"X-Request-ID", "Cache-Control", "Vary", "Preference-Applied", "WWW-Authenticate"}
+    limited = {"RateLimit-Policy", "RateLimit"}
+    lenient = {"X-Request-ID", "Cache-Control", "Vary", "Preference-Applied", "WWW-Authenticate"} | limited
 
     assert set(patterns["responses"]["200"]["headers"]) == lenient
     assert set(recommendations["responses"]["200"]["headers"]) == lenient | {"ETag"}
     assert [parameter["name"] for parameter in patterns["parameters"]] == ["days", "until", "Prefer"]
     assert [parameter["name"] for parameter in recommendations["parameters"]] == ["Prefer", "If-None-Match"]
+
+
+async def test_every_route_but_health_says_that_it_is_limited_and_every_answer_of_it_how_far(
+    client: httpx.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).json()
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            limited = not path.startswith("/health/")
+            assert ("429" in operation["responses"]) == limited
+            for response in operation["responses"].values():
+                assert ({"RateLimit", "RateLimit-Policy"} <= set(response["headers"])) == limited
 
 
 async def test_a_body_is_described_as_strictly_as_it_is_taken(client: httpx.AsyncClient) -> None:

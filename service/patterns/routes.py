@@ -20,6 +20,7 @@ from service.errors import (
     MalformedBody,
     NoData,
     NotFound,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnknownTenant,
@@ -68,7 +69,9 @@ class PatternsController(Controller):
         "/",
         security=BEARER_OR_NOBODY,
         operation_class=LenientOperation,
-        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NoData, Internal, Unavailable),
+        responses=problems(
+            InvalidRequest, Unauthenticated, InvalidToken, NoData, TooManyRequests, Internal, Unavailable
+        ),
     )
     async def get_patterns(
         self,
@@ -105,6 +108,7 @@ class PatternsController(Controller):
             UnknownTenant,
             BodyTooLarge,
             UnsupportedMediaType,
+            TooManyRequests,
             Internal,
             Unavailable,
         ),
@@ -121,7 +125,9 @@ class PatternsController(Controller):
         guards=[require_caller],
         security=BEARER,
         operation_class=DescribedOperation,
-        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NotFound, Internal, Unavailable),
+        responses=problems(
+            InvalidRequest, Unauthenticated, InvalidToken, NotFound, TooManyRequests, Internal, Unavailable
+        ),
     )
     async def delete_pattern(
         self, request: Request[Caller, Any, Any], day: Annotated[str, PathParameter(schema_extra=DATE)]

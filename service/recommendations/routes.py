@@ -55,7 +55,8 @@ class RecommendationsController(Controller):
         "/",
         security=BEARER_OR_NOBODY,
         operation_class=ConditionalOperation,
-        responses=NOT_MODIFIED | problems(InvalidRequest, Unauthenticated, InvalidToken, NoData, Internal, Unavailable),
+        responses=NOT_MODIFIED
+        | problems(InvalidRequest, Unauthenticated, InvalidToken, NoData, TooManyRequests, Internal, Unavailable),
     )
     async def get_recommendations(self, request: Request[Any, Any, Any]) -> Response[RecommendationsAnswer]:
         """Read the recommendations of the last hour, or have new ones made."""
@@ -100,7 +101,9 @@ class RecommendationsController(Controller):
         status_code=200,
         security=BEARER,
         operation_class=DescribedOperation,
-        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NotFound, Internal, Unavailable),
+        responses=problems(
+            InvalidRequest, Unauthenticated, InvalidToken, NotFound, TooManyRequests, Internal, Unavailable
+        ),
     )
     async def post_viewed(
         self, request: Request[Caller, Any, Any], recommendation_id: FromPath[UUID]
@@ -123,6 +126,7 @@ class RecommendationsController(Controller):
             NotFound,
             BodyTooLarge,
             UnsupportedMediaType,
+            TooManyRequests,
             Internal,
             Unavailable,
         ),

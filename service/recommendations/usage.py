@@ -9,7 +9,15 @@ from msgspec import Struct
 
 from service.caller import Caller
 from service.database import Database
-from service.errors import Forbidden, Internal, InvalidRequest, InvalidToken, Unauthenticated, Unavailable
+from service.errors import (
+    Forbidden,
+    Internal,
+    InvalidRequest,
+    InvalidToken,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from service.guards import require_admin, require_known_parameters
 from service.openapi import BEARER, DescribedOperation, problems
 from service.queries import FIND_BUDGET, LIST_USAGE
@@ -93,7 +101,9 @@ class UsageController(Controller):
         guards=[require_admin],
         security=BEARER,
         operation_class=DescribedOperation,
-        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, Forbidden, Internal, Unavailable),
+        responses=problems(
+            InvalidRequest, Unauthenticated, InvalidToken, Forbidden, TooManyRequests, Internal, Unavailable
+        ),
     )
     async def get_usage(
         self,
