@@ -59,12 +59,12 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
     `engine` is what makes recommendations; if not given, OpenAI where the settings have a key, else the rules. `clock`
     tells the time.
 
-    Raises SettingsError where a setting that it cannot do without is missing.
+    Raises SettingsError where a setting that it cannot do without is missing, or those of identity do not fit together.
     """
-    if settings.database_url is None or settings.jwt_secret is None or settings.seal_key is None:
-        raise SettingsError("DAYMARK_DATABASE_URL, DAYMARK_JWT_SECRET and DAYMARK_SEAL_KEY: expected all three")
+    if settings.database_url is None or settings.seal_key is None:
+        raise SettingsError("DAYMARK_DATABASE_URL and DAYMARK_SEAL_KEY: expected both")
     database_url, size, seal = settings.database_url, settings.pool_size, Seal(settings.seal_key)
-    tokens = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience)
+    tokens = Tokens.of(settings)
 
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
@@ -75,9 +75,11 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
         recommender = Recommender(database, maker, keeping_of(settings), budget, settings.openai_timeout)
         circuit = maker if isinstance(maker, Circuit) else None
         app.state.runtime = Runtime(settings, database, tokens, recommender, budget, circuit, clock)
+        tokens.start()
         try:
             yield
         finally:
+            await tokens.close()
             await recommender.close()
             if openai is not None:
                 await openai.close()

@@ -13,14 +13,14 @@ from service.runtime import Connection, runtime_of, time_of
 FILE_NAME = re.compile(r"/?[A-Za-z0-9._-]{1,100}")
 
 
-def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
-    """Let in whoever has a token that holds, as `request.user`; raises Unauthenticated or InvalidToken."""
-    connection.scope["user"] = identify(connection, runtime_of(connection).tokens, time_of(connection))
+async def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let in whoever has a token that holds, as `request.user`; raises as identify does."""
+    connection.scope["user"] = await identify(connection, runtime_of(connection).tokens, time_of(connection))
 
 
-def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let in whoever has a token of a tenant's admin, as require_caller does; raises Forbidden for all others."""
-    require_caller(connection, handler)
+    await require_caller(connection, handler)
     if connection.user.role != "admin":
         raise Forbidden
 

@@ -85,12 +85,12 @@ def test_production_names_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -
         production()
     assert str(raised.value).splitlines() == [
         "DAYMARK_DATABASE_URL is not set",
-        "DAYMARK_JWT_SECRET is not set",
+        "DAYMARK_JWT_SECRET is not set, nor an identity provider (DAYMARK_JWT_JWKS_URL, DAYMARK_ISSUERS)",
         "DAYMARK_SEAL_KEY is not set",
         "for a trial that needs none of it: daymark dev",
     ]
     monkeypatch.setenv("DAYMARK_DATABASE_URL", URL)
-    with pytest.raises(SettingsError, match=r"\ADAYMARK_JWT_SECRET is not set\n"):
+    with pytest.raises(SettingsError, match=r"\ADAYMARK_JWT_SECRET is not set, nor an identity provider"):
         production()
     monkeypatch.setenv("DAYMARK_JWT_SECRET", "s" * 32)
     monkeypatch.setenv("DAYMARK_SEAL_KEY", "k" * 32)

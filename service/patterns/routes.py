@@ -83,7 +83,7 @@ class PatternsController(Controller):
         runtime, now = runtime_of(request), time_of(request)
         handling = Handling(request, runtime.settings)
         try:
-            caller = identify(request, runtime.tokens, now)
+            caller = await identify(request, runtime.tokens, now)
             pattern = await find_pattern(runtime.database, caller, now, days, last_day)
         except EXCUSABLE as problem:
             reason = handling.excuse(problem)

@@ -62,7 +62,7 @@ class RecommendationsController(Controller):
         runtime, now = runtime_of(request), time_of(request)
         handling = Handling(request, runtime.settings)
         try:
-            caller = identify(request, runtime.tokens, now)
+            caller = await identify(request, runtime.tokens, now)
             raise_if_away(request.scope)
             batch = await runtime.recommender.recommend(caller, now)
         except EXCUSABLE as problem:
