@@ -11,12 +11,12 @@ from service.strict_json import parse_object
 
 LONGEST_TOKEN: Final = 8 * 1024  # bytes
 LONGEST_KEY_ID: Final = 256  # characters
-TYPES: Final = {"jwt", "at+jwt"}
+TYPES: Final = {"jwt", "at+jwt", "application/at+jwt"}  # RFC 7519, 5.1; RFC 9068, 4
 SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 # RFC 7515, 4.1.11: what we do not understand and is marked critical must be refused; we understand no extension.
-# The others bring or point at a key of the sender's own choosing, or change what is signed.
-UNWANTED: Final = ("crit", "b64", "jwk", "jku", "x5u", "x5c", "zip")
+# The others bring or point at a key of the sender's own choosing, or say that what is signed is not what it seems.
+UNWANTED: Final = ("crit", "b64", "jwk", "jku", "x5u", "x5c", "zip", "cty", "enc")
 
 
 class Parts(Struct, frozen=True):

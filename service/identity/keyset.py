@@ -86,7 +86,6 @@ class KeySet:
             self._raise_if_failing()
             if not self._may_ask():
                 return
-            self._asked.append(self._clock())
         await asyncio.shield(self._fly())
         self._raise_if_failing()
 
@@ -165,6 +164,11 @@ class KeySet:
             raise ProviderUnavailable(after=math.ceil(left))
 
     def _may_ask(self) -> bool:
-        if self._fetched_at is None or len(self._asked) < TRIES:
+        """Say whether the set may be fetched now for a key that is not in it, and count that."""
+        if self._fetched_at is None or self._failures:  # it is not known whether it is in it
             return True
-        return self._clock() - self._asked[0] >= self._pace.cool_down
+        now = self._clock()
+        if len(self._asked) == TRIES and now - self._asked[0] < self._pace.cool_down:
+            return False
+        self._asked.append(now)
+        return True
