@@ -56,9 +56,13 @@ class Signer:
         """Sign anything, by the key's own algorithm, whatever the header says."""
         return self.sign_under(dumps(self.header | header), claims)
 
-    def sign_under(self, header: bytes, claims: object) -> str:
+    def sign_as(self, algorithm: str, claims: object) -> str:
+        """Sign by another algorithm of the key's type."""
+        return self.sign_under(dumps(self.header | {"alg": algorithm}), claims, algorithm)
+
+    def sign_under(self, header: bytes, claims: object, algorithm: str | None = None) -> str:
         signed = f"{b64(header)}.{b64(dumps(claims))}"
-        return f"{signed}.{b64(CHECKS[self.algorithm].sign(signed.encode(), self.private))}"
+        return f"{signed}.{b64(CHECKS[algorithm or self.algorithm].sign(signed.encode(), self.private))}"
 
     def published(self, **changes: object) -> dict[str, Any]:
         """Give the public half with changes; what is changed to None is left out."""
