@@ -62,6 +62,8 @@ class KeySet:
         self._keys: list[Key] = []
         self._fetched_at: float | None = None
         self._due = -math.inf
+        self._moved = asyncio.Event()
+        """It is due at another time now: a failure that a caller met is made good before the set would be old."""
         self._failures = 0
         self._asked: deque[float] = deque(maxlen=TRIES)
         self._flight: asyncio.Task[None] | None = None
@@ -105,10 +107,13 @@ class KeySet:
     async def _keep(self) -> None:
         while True:
             wait = self._due - self._clock()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            else:
+            if wait <= 0:
                 await asyncio.shield(self._fly())
+                continue
+            self._moved.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._moved.wait()
 
     def _fly(self) -> "asyncio.Task[None]":
         if self._flight is None:
@@ -129,6 +134,7 @@ class KeySet:
             self._note_success(fetched, keys, unused)
         finally:
             self._flight = None
+            self._moved.set()
 
     def _note_success(self, fetched: Fetched, keys: list[Key], unused: list[str]) -> None:
         pace, gone, new = self._pace, set(self._keys) - set(keys), set(keys) - set(self._keys)

@@ -244,6 +244,22 @@ async def test_keys_that_are_too_old_are_gone_though_nobody_asks(provider: Provi
     await keys.close()
 
 
+async def test_a_failure_that_a_caller_met_is_made_good_though_nobody_asks(provider: Provider) -> None:
+    keys = Keys(provider, pace=Pace(first_pause=0.02), real=time.monotonic)
+    keys.set.start()
+    assert await keys.learn() is not None
+    provider.answers[KEYS] = answer(500, b"")
+    with pytest.raises(ProviderUnavailable):
+        await keys.learn("two")
+    provider.rotate(TWO)
+    del provider.answers[KEYS]
+    async with asyncio.timeout(5):
+        await keys.told.wait()
+
+    assert keys.set.find("ES256", "two") is not None
+    await keys.close()
+
+
 async def test_one_that_is_closed_asks_no_more(provider: Provider) -> None:
     keys = Keys(provider, pace=Pace(usual=0.01, shortest=0.01), real=time.monotonic)
     provider.released.clear()
