@@ -1,8 +1,10 @@
 """The table of refusals, over real HTTP: each hostile token is 401, says what is wrong, and takes no time."""
 
+import re
 import statistics
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -28,7 +30,10 @@ from tests.identity.hostile import (
 )
 from tests.identity.provider import Provider
 from tests.identity.signing import Signer, claims_of
+from tests.identity.test_tokens import HOSTILE
 
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs/tokens.md").read_text()
 PATH = "/api/insights/patterns/2026-11-22"
 SLOWEST = 0.05  # seconds
 
@@ -125,3 +130,20 @@ async def test_of_the_two_signatures_that_ecdsa_has_both_say_the_same(asked: Ask
         return signature[:32] + (ORDER - int.from_bytes(signature[32:])).to_bytes(32)
 
     assert {(await ask(client, each))[0].status_code for each in (world.token(), world.signature(other))} == {404}
+
+
+@pytest.mark.parametrize(("file", "name"), sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", DOCUMENT))))
+def test_each_test_that_the_document_names_exists(file: str, name: str) -> None:
+    assert re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
+
+
+def test_each_row_that_the_document_names_exists() -> None:
+    assert set(re.findall(r"`test_refusals\.py: ([^`]+)`", DOCUMENT)) - set(REFUSALS) == set()
+    assert set(re.findall(r"`test_tokens\.py: ([^`]+)`", DOCUMENT)) - set(HOSTILE) == set()
+
+
+def test_every_item_of_rfc_8725_is_answered() -> None:
+    rows = re.findall(r"^\| (3\.\d+) \| .* \| .* \| (.*) \|$", DOCUMENT, re.MULTILINE)
+
+    assert [number for number, _ in rows] == [f"3.{number}" for number in range(1, 13)]
+    assert all(named.count("`") >= 2 for _, named in rows)
