@@ -27,7 +27,7 @@ async def admit(connection: Connection) -> Caller:
     """
     runtime = runtime_of(connection)
     try:
-        caller = identify(connection, runtime.tokens, time_of(connection))
+        caller = await identify(connection, runtime.tokens, time_of(connection))
     except (Unauthenticated, InvalidToken):
         count_anonymous(connection.scope, runtime)
         raise

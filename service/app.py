@@ -65,12 +65,12 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
     `engine` is what makes recommendations; if not given, OpenAI where the settings have a key, else the rules. `clock`
     tells the time.
 
-    Raises SettingsError where a setting that it cannot do without is missing.
+    Raises SettingsError where a setting that it cannot do without is missing, or those of identity do not fit together.
     """
-    if settings.database_url is None or settings.jwt_secret is None or settings.seal_key is None:
-        raise SettingsError("DAYMARK_DATABASE_URL, DAYMARK_JWT_SECRET and DAYMARK_SEAL_KEY: expected all three")
+    if settings.database_url is None or settings.seal_key is None:
+        raise SettingsError("DAYMARK_DATABASE_URL and DAYMARK_SEAL_KEY: expected both")
     database_url, size, seal_key = settings.database_url, settings.pool_size, settings.seal_key
-    tokens = Tokens(settings.jwt_secret, settings.jwt_issuer, settings.jwt_audience)
+    tokens = Tokens.of(settings)
 
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
@@ -81,12 +81,14 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
         recommender = Recommender(database, maker, keeping_of(settings), budget, settings.openai_timeout)
         circuit = maker if isinstance(maker, Circuit) else None
         limits = Limits(database, settings, seal_key)
-        limits.start()
-        sessions = Sessions(database, tokens, Passwords(), lives_of(settings))
+        sessions = Sessions(database, tokens, Passwords(), lives_of(settings)) if settings.jwt_secret else None
         app.state.runtime = Runtime(settings, database, tokens, limits, sessions, recommender, budget, circuit, clock)
+        limits.start()
+        tokens.start()
         try:
             yield
         finally:
+            await tokens.close()
             await limits.close()
             await recommender.close()
             if openai is not None:

@@ -16,6 +16,7 @@ from service.administrator import Administrator, AdministratorError, Person
 from service.commands.accounts import session
 from service.commands.data import import_days
 from service.commands.demo import demo
+from service.commands.keys import KeysError, keys
 from service.commands.options import in_folder
 from service.commands.people import analyst, sign, tenant, token, user
 from service.commands.schema import doctor, migrate, seal
@@ -28,7 +29,7 @@ from service.settings import SettingsError
 
 log = logging.getLogger(__name__)
 
-FAILURES = (AdministratorError, EmbeddedError, MigrationError, ServingError, SettingsError, psql.PsqlError)
+FAILURES = (AdministratorError, EmbeddedError, KeysError, MigrationError, ServingError, SettingsError, psql.PsqlError)
 
 DEMO_DAYS = 30
 DEMO_TENANTS = {
@@ -109,7 +110,7 @@ curl -H "Authorization: Bearer $TOKEN" {url}/api/insights/recommendations
 @port_option
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve in production: needs DAYMARK_DATABASE_URL, DAYMARK_JWT_SECRET and DAYMARK_SEAL_KEY.
+    """Serve in production: needs DAYMARK_DATABASE_URL, DAYMARK_SEAL_KEY, and DAYMARK_JWT_SECRET or a provider.
 
     Refuses to start as a role that could pass the wall between tenants.
     """
@@ -141,5 +142,5 @@ def url(admin: bool, data: Path) -> None:
         click.echo(found.admin_url if admin else found.service_url)
 
 
-for part in (analyst, demo, doctor, import_days, migrate, seal, session, tenant, token, user):
+for part in (analyst, demo, doctor, import_days, keys, migrate, seal, session, tenant, token, user):
     cli.add_command(part)

@@ -208,6 +208,16 @@ def document_of(problem: Problem) -> dict[str, object]:
     }
 
 
+class ProviderUnavailable(Problem):
+    """The identity provider is away, and this token cannot be checked without it; try again shortly."""
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.headers["Retry-After"] = str(after)
+
+
 BY_STATUS: dict[int, type[Problem]] = {
     kind.status: kind
     for kind in (Unauthenticated, NotFound, MethodNotAllowed, BodyTooLarge, UnsupportedMediaType, InvalidRequest)

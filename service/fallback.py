@@ -9,13 +9,13 @@ from typing import Any, Literal, cast
 
 from litestar import Request, Response
 
-from service.errors import InvalidToken, NoData, Problem, Unauthenticated, Unavailable
+from service.errors import InvalidToken, NoData, Problem, ProviderUnavailable, Unauthenticated, Unavailable
 from service.settings import Settings
 
 Reason = Literal["unauthenticated", "invalid_token", "no_data", "unavailable"]
 
 # What a sample can stand in for; the code of each is the reason given.
-EXCUSABLE = (Unauthenticated, InvalidToken, NoData, Unavailable)
+EXCUSABLE = (Unauthenticated, InvalidToken, NoData, Unavailable, ProviderUnavailable)
 
 # What stands between commas; a comma within quotes is none. A quote that is never closed reaches to the end.
 PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+')

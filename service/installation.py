@@ -11,8 +11,9 @@ from msgspec import Struct
 
 from service import embedded
 from service.administrator import Administrator
+from service.identity.issuers import NO_IDENTITY, discovers, providers_of
 from service.seal import Seal
-from service.setting_values import Secret
+from service.setting_values import DISCOVER, Secret
 from service.settings import Settings, SettingsError, environment, kept_secret, read
 
 DATABASE = "daymark"
@@ -83,6 +84,8 @@ def embedded_installation(data: Path, purpose: str, *, exclusive: bool = False) 
                 settings,
                 database_url=Secret(server.url(SERVICE_ROLE, DATABASE)),
                 admin_database_url=Secret(server.url(ADMIN_ROLE, DATABASE)),
+                # With a secret that nobody gave, it would not be seen any more that there is a provider.
+                jwt_jwks_url=DISCOVER if discovers(settings) else settings.jwt_jwks_url,
                 jwt_secret=settings.jwt_secret or kept_secret(data, "jwt-secret"),
                 seal_key=settings.seal_key or kept_secret(data, "seal-key"),
             ),
@@ -110,15 +113,16 @@ def with_seal_key(found: Installation, secret: Secret) -> Installation:
 def production() -> Installation:
     """Give the installation that the settings name, complete enough to serve.
 
-    Raises SettingsError with everything that is missing.
+    Raises SettingsError with everything that is missing, or with what is wrong with the identity providers.
     """
     settings = read(environment(Path.cwd()))
+    identity = settings.jwt_secret or providers_of(settings) or None
     needed = {
-        "DAYMARK_DATABASE_URL": settings.database_url,
-        "DAYMARK_JWT_SECRET": settings.jwt_secret,
-        "DAYMARK_SEAL_KEY": settings.seal_key,
+        "DAYMARK_DATABASE_URL is not set": settings.database_url,
+        NO_IDENTITY: identity,
+        "DAYMARK_SEAL_KEY is not set": settings.seal_key,
     }
-    missing = [f"{name} is not set" for name, value in needed.items() if value is None]
+    missing = [said for said, value in needed.items() if value is None]
     if missing:
         raise SettingsError("\n".join([*missing, "for a trial that needs none of it: daymark dev"]))
     return Installation(settings, embedded=False)

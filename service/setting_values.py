@@ -20,6 +20,8 @@ ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 OWN_PORT = re.compile(r"http:.*:80|https:.*:443")
 RATE = re.compile(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,4})", re.ASCII)
 LONGEST_WINDOW = 86_400  # seconds
+DISCOVER = "discover"
+LONGEST_LEEWAY = 300  # seconds
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -173,6 +175,16 @@ def https_url(text: str) -> str:
     if url.scheme.lower() != "https" and url.hostname not in LOOPBACK:
         raise ValueError(expected)
     return text
+
+
+def keys_url(text: str) -> str:
+    """Take where a provider's keys are: a URL, or that it is to be discovered."""
+    if text == DISCOVER:
+        return text
+    try:
+        return https_url(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {DISCOVER}") from error
 
 
 def rate(text: str) -> Rate:

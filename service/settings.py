@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 from msgspec import Struct
 
 from service.setting_values import (
+    LONGEST_LEEWAY,
     ClaimNames,
     Origins,
     Rate,
@@ -21,7 +22,7 @@ from service.setting_values import (
     api_url,
     claim_names,
     decimal,
-    https_url,
+    keys_url,
     model,
     number,
     one_of,
@@ -52,13 +53,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     admin_database_url: Secret | None = None
     """Where migrations and the operator's commands log in."""
     jwt_secret: Secret | None = None
-    """The HS256 key, at least 32 bytes. None: one is made and kept, for embedded use only."""
+    """The HS256 key, at least 32 bytes. None: one is made and kept for embedded use; elsewhere a provider is needed."""
     jwt_issuer: str | None = None
-    """What `iss` must be. None: not looked at."""
+    """What `iss` must be. None: not looked at. With a provider, it is that of its tokens, not of our own."""
     jwt_audience: str | None = None
     """What `aud` must name. None: a token that names an audience is refused."""
     jwt_jwks_url: str | None = None
-    """Where the keys of an identity provider are (RFC 7517). None: those of jwt_issuer's discovery, if it has any."""
+    """Where the keys of the provider jwt_issuer are (RFC 7517); `discover`: where its discovery says.
+
+    None: as `discover` where jwt_issuer is a URL and there is no jwt_secret; else there is no such provider.
+    """
     jwt_leeway: int = 0
     """How far the clock of whoever signs tokens may differ from ours, in seconds."""
     jwt_claims: ClaimNames = ClaimNames()
@@ -200,8 +204,8 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "jwt_secret": secret,
     "jwt_issuer": str,
     "jwt_audience": str,
-    "jwt_jwks_url": https_url,
-    "jwt_leeway": number(0, 300, "seconds"),
+    "jwt_jwks_url": keys_url,
+    "jwt_leeway": number(0, LONGEST_LEEWAY, "seconds"),
     "jwt_claims": claim_names,
     "issuers": str,
     "access_ttl": number(60, 3_600, "seconds"),

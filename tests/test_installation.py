@@ -16,7 +16,7 @@ ADMIN_URL = "postgresql://postgres@db.example/daymark"
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder, with nothing set."""
-    for name in ("DATABASE_URL", "ADMIN_DATABASE_URL", "JWT_SECRET", "SEAL_KEY", "LOG"):
+    for name in ("DATABASE_URL", "ADMIN_DATABASE_URL", "JWT_SECRET", "JWT_ISSUER", "ISSUERS", "SEAL_KEY", "LOG"):
         monkeypatch.delenv(f"DAYMARK_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -85,13 +85,43 @@ def test_production_names_all_that_is_missing(monkeypatch: pytest.MonkeyPatch) -
         production()
     assert str(raised.value).splitlines() == [
         "DAYMARK_DATABASE_URL is not set",
-        "DAYMARK_JWT_SECRET is not set",
+        "DAYMARK_JWT_SECRET is not set, nor an identity provider (DAYMARK_JWT_JWKS_URL, DAYMARK_ISSUERS)",
         "DAYMARK_SEAL_KEY is not set",
         "for a trial that needs none of it: daymark dev",
     ]
     monkeypatch.setenv("DAYMARK_DATABASE_URL", URL)
-    with pytest.raises(SettingsError, match=r"\ADAYMARK_JWT_SECRET is not set\n"):
+    with pytest.raises(SettingsError, match=r"\ADAYMARK_JWT_SECRET is not set, nor an identity provider"):
         production()
     monkeypatch.setenv("DAYMARK_JWT_SECRET", "s" * 32)
     monkeypatch.setenv("DAYMARK_SEAL_KEY", "k" * 32)
     assert production().service_url == URL
+
+
+def test_production_needs_no_secret_where_there_is_a_provider(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAYMARK_DATABASE_URL", URL)
+    monkeypatch.setenv("DAYMARK_SEAL_KEY", "k" * 32)
+    monkeypatch.setenv("DAYMARK_JWT_ISSUER", "https://id.example")
+    assert production().settings.jwt_secret is None
+
+    (folder / "issuers.toml").write_text('[[issuer]]\nissuer = "https://id.example"\ntenants = []')
+    monkeypatch.setenv("DAYMARK_ISSUERS", "issuers.toml")
+    with pytest.raises(SettingsError) as raised:
+        production()
+    assert [line.partition(", or")[0] for line in str(raised.value).splitlines()] == [
+        "DAYMARK_ISSUERS: issuer 1: expected tenants: a list of ids (UUIDs in lower case) that it may speak for",
+        "DAYMARK_ISSUERS: expected 'https://id.example' once",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "secret", "url"),
+    [("https://id.example", "", "discover"), ("https://id.example", "s" * 32, None), ("us", "", None)],
+)
+def test_an_embedded_secret_does_not_hide_a_provider(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, issuer: str, secret: str, url: str | None
+) -> None:
+    monkeypatch.setenv("DAYMARK_JWT_ISSUER", issuer)
+    monkeypatch.setenv("DAYMARK_JWT_SECRET", secret)
+    with installation(folder / "data", "a test") as found:
+        assert found.settings.jwt_jwks_url == url
+        assert found.settings.jwt_secret is not None

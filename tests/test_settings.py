@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.setting_values import Secret
+from service.setting_values import ClaimNames, Secret
 from service.settings import Settings, SettingsError, environment, kept_secret, read
 
 URL = "postgresql://daymark_service:geheim@db.example:5432/daymark"
@@ -27,6 +27,10 @@ def test_every_setting_is_read() -> None:
         "DAYMARK_JWT_SECRET": secret,
         "DAYMARK_JWT_ISSUER": "https://id.example",
         "DAYMARK_JWT_AUDIENCE": "daymark",
+        "DAYMARK_JWT_JWKS_URL": "https://id.example/keys",
+        "DAYMARK_JWT_LEEWAY": "300",
+        "DAYMARK_JWT_CLAIMS": "tenant_id=/app/tenant",
+        "DAYMARK_ISSUERS": "issuers.toml",
         "DAYMARK_CACHE_TTL": "60",
         "DAYMARK_FALLBACK_TTL": "30",
         "DAYMARK_STALE": "86400",
@@ -49,6 +53,10 @@ def test_every_setting_is_read() -> None:
         jwt_secret=Secret(secret),
         jwt_issuer="https://id.example",
         jwt_audience="daymark",
+        jwt_jwks_url="https://id.example/keys",
+        jwt_leeway=300,
+        jwt_claims=ClaimNames("sub", "/app/tenant", "role"),
+        issuers="issuers.toml",
         cache_ttl=60,
         fallback_ttl=30,
         stale=86_400,
@@ -75,6 +83,7 @@ def test_an_empty_value_is_none(empty: str) -> None:
     ("name", "value", "said"),
     [
         ("DAYMARK_JWT_SECRET", "geheim", "expected at least 32 bytes (this one has 6)"),
+        ("DAYMARK_JWT_LEEWAY", "301", "expected a whole number of seconds from 0 to 300, not '301'"),
         ("DAYMARK_CACHE_TTL", "0", "expected a whole number of seconds from 1 to 86400, not '0'"),
         ("DAYMARK_CACHE_TTL", "86401", "expected a whole number of seconds from 1 to 86400, not '86401'"),
         ("DAYMARK_CACHE_TTL", "1.5", "expected a whole number of seconds from 1 to 86400, not '1.5'"),

@@ -10,6 +10,7 @@ import rich_click as click
 from service.administrator import Administrator, AdministratorError
 from service.analysts import add_analyst, drop_analyst, list_analysts
 from service.commands.options import Duration, administer, in_folder
+from service.identity.issuers import own_issuer
 from service.identity.tokens import Tokens
 from service.installation import Installation, installation
 from service.runtime import utc_now
@@ -149,7 +150,7 @@ def token(tenant_name: str, email: str, ttl: timedelta, data: Path) -> None:
 async def sign(found: Installation, tenant: str, email: str, life: timedelta) -> str:
     """Sign a token of a user, found by tenant and e-mail address."""
     settings = found.settings
-    tokens = Tokens(found.jwt_secret, settings.jwt_issuer, settings.jwt_audience)
+    tokens = Tokens(found.jwt_secret, own_issuer(settings), settings.jwt_audience)
     async with Administrator.connect(found.admin_url) as administrator:
         caller = await administrator.find_caller(tenant, email)
     try:

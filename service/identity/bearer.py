@@ -13,16 +13,21 @@ from service.identity.tokens import Tokens
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
-def identify(connection: Connection, tokens: Tokens, now: datetime) -> Caller:
-    """Give the caller whose token the request carries.
+async def identify(connection: Connection, tokens: Tokens, now: datetime) -> Caller:
+    """Give the caller whose token the request carries; an identity provider may be asked for a key meanwhile.
 
-    Raises Unauthenticated where it carries none, and InvalidToken where it carries one that does not hold, or two.
+    Raises Unauthenticated where it carries none, InvalidToken where it carries one that does not hold, or two, and
+    ProviderUnavailable where that cannot be said.
     """
-    return identify_by(connection.headers.getall("authorization", []), tokens, now)
+    return await tokens.verify_asking(_token_of(connection.headers.getall("authorization", [])), now)
 
 
 def identify_by(credentials: Sequence[str], tokens: Tokens, now: datetime) -> Caller:
-    """Give the caller of these Authorization headers; raises as identify does."""
+    """Give the caller of these Authorization headers, by the keys that are at hand; raises as identify does."""
+    return tokens.verify(_token_of(credentials), now)
+
+
+def _token_of(credentials: Sequence[str]) -> str:
     if not credentials:
         raise Unauthenticated
     if len(credentials) > 1:
@@ -34,4 +39,4 @@ def identify_by(credentials: Sequence[str], tokens: Tokens, now: datetime) -> Ca
     token = token.strip(" ")
     if not token:
         raise InvalidToken("The Authorization header holds no token")
-    return tokens.verify(token, now)
+    return token
