@@ -11,7 +11,16 @@ from msgspec import Struct
 
 from service.caller import NOBODY_KNOWN, Caller
 from service.database import Database
-from service.errors import Forbidden, Internal, InvalidRequest, InvalidToken, Unauthenticated, Unavailable, Wrong
+from service.errors import (
+    Forbidden,
+    Internal,
+    InvalidRequest,
+    InvalidToken,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    Wrong,
+)
 from service.guards import require_admin, require_known_parameters
 from service.openapi import BEARER, DescribedOperation, problems
 from service.queries import LIST_EVENTS
@@ -83,7 +92,9 @@ class AuditController(Controller):
         "/",
         security=BEARER,
         operation_class=DescribedOperation,
-        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, Forbidden, Internal, Unavailable),
+        responses=problems(
+            InvalidRequest, Unauthenticated, InvalidToken, Forbidden, TooManyRequests, Internal, Unavailable
+        ),
     )
     async def get_audit(
         self,

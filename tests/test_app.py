@@ -62,6 +62,12 @@ async def test_the_openapi_document_has_every_route_and_method(client: httpx.Asy
         "/api/insights/recommendations/{recommendation_id}/feedback": ["put"],
         "/api/insights/recommendations/{recommendation_id}/viewed": ["post"],
         "/api/insights/usage": ["get"],
+        "/api/auth/login": ["post"],
+        "/api/auth/refresh": ["post"],
+        "/api/auth/logout": ["post"],
+        "/api/auth/sessions": ["get"],
+        "/api/auth/sessions/{session_id}": ["delete"],
+        "/api/audit": ["get"],
         "/health/live": ["get"],
         "/health/ready": ["get"],
     }

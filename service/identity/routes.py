@@ -34,6 +34,9 @@ from service.identity.sessions import Asker, Granted, OpenSession, Sessions
 from service.openapi import BEARER, DescribedOperation, problems
 from service.runtime import Connection, runtime_of, time_of
 
+OF_A_CALLER = problems(
+    InvalidRequest, Unauthenticated, InvalidToken, NoOwnSessions, TooManyRequests, Internal, Unavailable
+)
 NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749, 5.1
 
 
@@ -128,7 +131,7 @@ class AuthController(Controller):
         status_code=204,
         security=BEARER,
         operation_class=DescribedOperation,
-        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NoOwnSessions, Internal, Unavailable),
+        responses=OF_A_CALLER,
     )
     async def post_logout(
         self,
@@ -143,7 +146,7 @@ class AuthController(Controller):
         guards=[require_caller],
         security=BEARER,
         operation_class=DescribedOperation,
-        responses=problems(InvalidRequest, Unauthenticated, InvalidToken, NoOwnSessions, Internal, Unavailable),
+        responses=OF_A_CALLER,
     )
     async def get_sessions(self, request: Request[Caller, Any, Any]) -> Response[OpenSessions]:
         """Read one's open sessions."""
@@ -156,7 +159,14 @@ class AuthController(Controller):
         security=BEARER,
         operation_class=DescribedOperation,
         responses=problems(
-            InvalidRequest, Unauthenticated, InvalidToken, NotFound, NoOwnSessions, Internal, Unavailable
+            InvalidRequest,
+            Unauthenticated,
+            InvalidToken,
+            NotFound,
+            NoOwnSessions,
+            TooManyRequests,
+            Internal,
+            Unavailable,
         ),
     )
     async def delete_session(self, request: Request[Caller, Any, Any], session_id: FromPath[UUID]) -> None:
