@@ -1,10 +1,8 @@
 """The log: one line an event on stderr, each with its request's id; text for people, JSON for machines."""
 
 import logging.config
-from collections.abc import MutableMapping
 from typing import Any
 
-import asyncpg
 import structlog
 
 from service.settings import LogFormat
@@ -18,17 +16,6 @@ SHARED: list[structlog.typing.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 PLAIN_TRACEBACK = structlog.dev.plain_traceback
-
-
-def without_rows(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take the rows out of what Postgres says: DETAIL repeats the values of whatever row it did not take."""
-    given = event.get("exc_info")
-    error = given[1] if isinstance(given, tuple) else given
-    while isinstance(error, BaseException):
-        if isinstance(error, asyncpg.PostgresError):
-            error.detail = None
-        error = error.__cause__ or error.__context__
-    return event
 
 
 def configuration(form: LogFormat, level: str = "INFO") -> dict[str, Any]:
@@ -54,7 +41,7 @@ def formatter(form: LogFormat) -> logging.Formatter:
         rendering = [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=PLAIN_TRACEBACK, pad_event_to=0)]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, without_rows, *rendering],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
     )
 
 

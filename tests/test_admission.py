@@ -1,6 +1,7 @@
 """How often somebody is let in, over HTTP: whatever is asked for, whoever asks, and whichever way it is answered."""
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from service import express
 from service.caller import Caller
 from service.database import Connection, Database
 from service.embedded import Server
+from service.patterns import routes, sample
 from service.recommendations.story import Recommender
 from service.setting_values import Rate
 from tests.conftest import Serve, bearer, run_as_admin
@@ -152,6 +154,23 @@ async def test_a_flood_of_bad_tokens_keeps_no_person_of_the_same_address_out(
     assert [(await limited.get(PATTERNS, headers=BAD)).status_code for _ in range(6)][-1] == 429
 
     assert (await limited.get(PATTERNS, headers=bearer(caller))).status_code == 200
+
+
+async def test_a_bad_token_that_is_refused_is_made_no_sample(
+    limited: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    sample_days = sample.sample_days
+
+    def noting(days: int, until: date) -> Any:
+        made.append(days)
+        return sample_days(days, until)
+
+    monkeypatch.setattr(routes, "sample_days", noting)
+    for _ in range(7):
+        await limited.get(PATTERNS, headers=BAD)
+
+    assert made == [7] * 5
 
 
 async def test_without_limits_there_are_no_headers_of_limits(serve: Serve, caller: Caller) -> None:

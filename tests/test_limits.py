@@ -302,6 +302,13 @@ async def test_tries_to_log_in_are_counted_one_by_one_by_account_and_by_address(
     assert await passed(lambda: processes[0].take_login(uuid4().hex, address), 3) == 1
 
 
+async def test_an_account_that_is_called_like_an_address_is_not_that_address(make: Callable[..., Limits]) -> None:
+    name = f"2001:db8:{uuid4().hex[:4]}::/64"
+    limits = make(limit_login=Rate(2, 900), limit_login_address=Rate(2, 900))
+
+    assert [each.left for each in await limits.take_login(name, name.removesuffix("/64"))] == [1, 1]
+
+
 async def test_an_address_that_is_refused_spends_nothing_of_an_account(make: Callable[..., Limits]) -> None:
     account, address = uuid4().hex, f"2001:db8:{uuid4().hex[:4]}::1"
     limits = make(limit_login=Rate(2, 900), limit_login_address=Rate(1, 900))

@@ -28,7 +28,7 @@ READY = "serving on 127.0.0.1:"
 
 
 async def fill(url: str, caller: Caller) -> None:
-    """Add somebody, and have Postgres refuse every note, so that it tells which row it did not take."""
+    """Add somebody, and have Postgres refuse every note: but for the wall, it would tell which row it did not take."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
