@@ -39,10 +39,14 @@ class Provider(Struct, frozen=True):
         # Discovery 1.0, 4.3: exactly, or another's keys could be passed off as this one's.
         if document.get("issuer") != self.issuer:
             raise FetchError("describes another issuer")
+        url = str(document.get("jwks_uri", ""))
         try:
-            return https_url(str(document.get("jwks_uri", "")))
-        except ValueError as error:
-            raise FetchError("does not say where its keys are, or not by https") from error
+            # A provider elsewhere has no business with what answers on this machine.
+            if https_url(url).lower().startswith("https") or self.issuer.startswith("http:"):
+                return url
+        except ValueError:
+            pass
+        raise FetchError("does not say where its keys are, or not by https")
 
 
 def own_issuer(settings: Settings) -> str | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from service.identity.claims import Expected
+from service.identity.fetching import Fetched, Fetcher, FetchError
 from service.identity.issuers import Provider, discovers, own_issuer, providers_of
 from service.setting_values import ClaimNames, Secret
 from service.settings import Settings, SettingsError, read
@@ -205,6 +206,30 @@ def test_a_file_that_is_not_there_is_named() -> None:
         "DAYMARK_ISSUERS: /nowhere/issuers.toml cannot be read: [Errno 2] No such file or directory:"
         " '/nowhere/issuers.toml'"
     )
+
+
+class Said(Fetcher):
+    """What a provider elsewhere says of itself."""
+
+    def __init__(self, jwks_uri: str) -> None:
+        super().__init__()
+        self._jwks_uri = jwks_uri
+        self.urls: list[str] = []
+
+    async def get(self, url: str) -> Fetched:
+        self.urls.append(url)
+        return Fetched({"issuer": ISSUER, "jwks_uri": self._jwks_uri})
+
+
+async def test_a_provider_elsewhere_cannot_have_us_ask_what_answers_on_this_machine() -> None:
+    provider, said = Provider(ISSUER, Expected(ISSUER)), Said("http://127.0.0.1:9200/keys")
+    with pytest.raises(FetchError, match="does not say where its keys are, or not by https"):
+        await provider.fetch_keys(said)
+    assert said.urls == ["https://id.example/.well-known/openid-configuration"]
+
+    said = Said(URL)
+    await provider.fetch_keys(said)
+    assert said.urls[1:] == [URL]
 
 
 def test_what_is_to_be_discovered_is_what_an_operator_has_left_open() -> None:

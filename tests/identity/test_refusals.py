@@ -1,6 +1,7 @@
 """The table of refusals, over real HTTP: each hostile token is 401, says what is wrong, and takes no time."""
 
 import re
+import statistics
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -72,8 +73,9 @@ async def ask(client: httpx.AsyncClient, token: str) -> tuple[httpx.Response, fl
 async def test_a_hostile_token_is_refused(asked: Asked, make: Callable[[World], str], said: str) -> None:
     client, world = asked
     token = make(world)
-    # The quickest counts: what else two cores have to do only ever adds.
-    answers = [await ask(client, token) for _ in range(5)]
+    answers = [await ask(client, token) for _ in range(3)]
+    if _median(answers) >= SLOWEST:  # the machine may be busy with something else: that takes more to be seen
+        answers += [await ask(client, token) for _ in range(8)]
 
     for response, _ in answers:
         assert response.status_code == 401
@@ -81,7 +83,11 @@ async def test_a_hostile_token_is_refused(asked: Asked, make: Callable[[World], 
         assert response.headers["www-authenticate"] == (
             f'Bearer realm="daymark", error="invalid_token", error_description="{said}"'
         )
-    assert min(took for _, took in answers) < SLOWEST
+    assert _median(answers) < SLOWEST
+
+
+def _median(answers: list[tuple[httpx.Response, float]]) -> float:
+    return statistics.median(took for _, took in answers)
 
 
 @pytest.mark.parametrize(
