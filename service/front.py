@@ -4,18 +4,20 @@ An ASGI layer around the whole application, since Litestar's own middleware does
 """
 
 import logging
+import os
 import re
 import time
 from collections.abc import Iterable
-from uuid import uuid4
 
-import structlog
+from structlog.contextvars import bind_contextvars, reset_contextvars
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-log = logging.getLogger("service.requests")
+from service.logs import REQUESTS, RequestRecord
+
+log = logging.getLogger(REQUESTS)
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 NO_HOST = (
@@ -40,8 +42,15 @@ class Front:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        request_id = given[0] if len(given) == 1 and REQUEST_ID.fullmatch(given[0]) else uuid4().hex.encode()
+        given, hosts = [], []
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                given.append(value)
+            elif name == b"host":
+                hosts.append(value)
+        plain = len(given) == 1 and REQUEST_ID.fullmatch(given[0])
+        request_id = given[0].decode() if plain else os.urandom(16).hex()
+        id_header = b"x-request-id", request_id.encode()
         method, status = scope["method"], 0
 
         async def answer(message: Message) -> None:
@@ -53,15 +62,15 @@ class Front:
                         (name, self._allow(scope, value) if name == b"allow" else value)
                         for name, value in message["headers"]
                     ),
-                    (b"x-request-id", request_id),
+                    id_header,
                     (b"x-content-type-options", b"nosniff"),
                 ]
             elif message["type"] == "http.response.body" and method == "HEAD":
                 message["body"] = b""
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
-            hosts = [value for name, value in scope["headers"] if name == b"host"]
+        bound = bind_contextvars(request_id=request_id)
+        try:
             # RFC 9112, 3.2. The server lets it through, and where there is none, gives an empty one.
             if (len(hosts) != 1 or not hosts[0]) and scope["http_version"] == "1.1":
                 await _refuse(answer)
@@ -69,15 +78,11 @@ class Front:
                 if method == "HEAD":
                     scope["method"] = "GET"
                 await self.app(scope, receive, answer)
-            log.info(
-                "request",
-                extra={
-                    "method": method,
-                    "path": scope["path"],
-                    "status": status,
-                    "ms": round((time.perf_counter() - started) * 1000, 1),
-                },
-            )
+            if log.isEnabledFor(logging.INFO):
+                ms = round((time.perf_counter() - started) * 1000, 1)
+                log.handle(RequestRecord(request_id, method, scope["path"], status, ms))
+        finally:
+            reset_contextvars(**bound)
 
     def _allow(self, scope: Scope, value: bytes) -> bytes:
         # A 405 comes before its path is known, and has every method.
