@@ -9,11 +9,11 @@ import re
 import time
 from collections.abc import Iterable
 
-from structlog.contextvars import bind_contextvars, reset_contextvars
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from service.logs import REQUESTS, RequestRecord
 
@@ -42,14 +42,7 @@ class Front:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        given, hosts = [], []
-        for name, value in scope["headers"]:
-            if name == b"x-request-id":
-                given.append(value)
-            elif name == b"host":
-                hosts.append(value)
-        plain = len(given) == 1 and REQUEST_ID.fullmatch(given[0])
-        request_id = given[0].decode() if plain else os.urandom(16).hex()
+        request_id, hosts = _read(scope["headers"])
         id_header = b"x-request-id", request_id.encode()
         method, status = scope["method"], 0
 
@@ -87,6 +80,18 @@ class Front:
     def _allow(self, scope: Scope, value: bytes) -> bytes:
         # A 405 comes before its path is known, and has every method.
         return self.allowed.get(scope.get("path_template", "")) or _with_head(value.decode().split(", "))
+
+
+def _read(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, list[bytes]]:
+    """Give the id of a request with these headers, and the hosts that they name."""
+    given, hosts = [], []
+    for name, value in headers:
+        if name == b"x-request-id":
+            given.append(value)
+        elif name == b"host":
+            hosts.append(value)
+    plain = len(given) == 1 and REQUEST_ID.fullmatch(given[0])
+    return given[0].decode() if plain else os.urandom(16).hex(), hosts
 
 
 def _with_head(methods: Iterable[str]) -> bytes:
