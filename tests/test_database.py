@@ -202,18 +202,18 @@ async def test_nobodys_request_takes_no_round_trip_at_all(
 
 async def left_behind(database: Database) -> set[str | None]:
     """What every connection of the pool still has of a context; '' or None where nothing."""
-    async with database._connection() as first, database._connection() as second:
-        return {await first.fetchval(CONTEXT), await second.fetchval(CONTEXT)}
+    async with database._pool.lend() as first, database._pool.lend() as second:
+        return {await each.connection.fetchval(CONTEXT) for each in (first, second)}
 
 
 async def test_the_context_ends_with_the_statement(pair: Database, caller: Caller) -> None:
     await asyncio.gather(*(works(pair, caller) for _ in range(4)))
 
     assert await left_behind(pair) <= {"", None}
-    async with pair._connection() as connection:
+    async with pair._pool.lend() as held:
         for table in ("tenants", "users", "pattern_data", "user_recommendations"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="no tenant in context"):
-                await connection.fetch(f"select from app.{table}")
+                await held.connection.fetch(f"select from app.{table}")
 
 
 async def test_the_context_ends_with_the_transaction(pair: Database, caller: Caller) -> None:
@@ -387,7 +387,7 @@ async def test_an_error_raised_while_the_connection_dies_stays_what_it_is(
         await dying_of(pair, caller, admin, error)
 
     assert await works(pair, caller)
-    assert pair._slots._value == 2
+    assert pair._pool.slots._value == 2
 
 
 async def dying_of(database: Database, caller: Caller, admin: Connection, error: Exception) -> None:
@@ -449,8 +449,8 @@ async def test_fifty_callers_share_two_connections(pair: Database, make_caller: 
 
 
 async def test_the_server_keeps_its_own_limits(database: Database) -> None:
-    async with database._connection() as connection:
-        shown = {name: await connection.fetchval(f"show {name}") for name in SERVER_SETTINGS}
+    async with database._pool.lend() as held:
+        shown = {name: await held.connection.fetchval(f"show {name}") for name in SERVER_SETTINGS}
 
     assert shown == {
         "application_name": "daymark",
@@ -469,8 +469,8 @@ async def test_a_statement_that_the_server_cuts_off_is_unavailable(pair: Databas
         await writing(pair, caller, Query("hurry", hurried, (), hurried, ()), SLEEP)
 
     assert await works(pair, caller)
-    async with pair._connection() as connection:
-        assert await connection.fetchval("show statement_timeout") == "5s"
+    async with pair._pool.lend() as held:
+        assert await held.connection.fetchval("show statement_timeout") == "5s"
 
 
 async def test_a_server_that_only_reads_is_unavailable_to_writers(
@@ -628,7 +628,7 @@ async def test_cancelled_wherever_it_waits_nothing_is_left_half_done(
 
         assert await asyncio.gather(*(works(opened, caller) for _ in range(4))) == [True] * 4
         assert await left_behind(opened) <= {"", None}
-        assert opened._slots._value == 2
+        assert opened._pool.slots._value == 2
         assert await count_own_days(opened, caller) in {0, 2}
         if not cancelled.reached:
             break
@@ -648,7 +648,7 @@ async def test_cancelled_while_it_waits_for_its_turn_nobody_loses_theirs(pair: D
 
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [True, False] * 5
-    assert pair._slots._value == 2
+    assert pair._pool.slots._value == 2
 
 
 @pytest.mark.parametrize("left", ["deallocate all", "set row_security = off"])
@@ -658,8 +658,8 @@ async def test_a_connection_on_which_something_was_left_is_used_once_and_no_more
     database = await Database.open(service_url, 1, Seal(SEAL_KEY))
     try:
         await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
-        async with database._connection() as connection:
-            await connection.execute(left)
+        async with database._pool.lend() as held:
+            await held.connection.execute(left)
         with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSQLStatementNameError)):
             await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
         assert await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW) == []

@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from service import embedded, queries
 from service.caller import Caller
-from service.database import SERVER_SETTINGS, Connection, _prepare_connection
+from service.database import SERVER_SETTINGS, Connection
+from service.pool import prepare_connection
 from service.queries import LIST_FRESH_RECOMMENDATIONS, LIST_PATTERNS, Query, _number
 from service.seal import ANY_BACKEND, NOBODY, Seal
 from tests.conftest import SEAL_KEY, copy_database, enter, run_as_admin
@@ -260,7 +261,7 @@ async def connections(postgres: embedded.Server, filled: str) -> AsyncIterator[d
     opened: dict[str, Connection] = {}
     for role in ("postgres", "daymark_service"):
         opened[role] = await asyncpg.connect(postgres.url(role, filled), server_settings=SERVER_SETTINGS)
-        await _prepare_connection(opened[role])
+        await prepare_connection(opened[role])
         await opened[role].execute("begin")
     await enter(opened["daymark_service"], CALLER, local=True)
     yield opened
