@@ -125,10 +125,10 @@ async def watched(wire: tuple[Wire, str], database_name: str) -> AsyncIterator[t
 async def test_a_read_is_one_round_trip(watched: tuple[Wire, Database], caller: Caller) -> None:
     wire, database = watched
     stale_before = NOW - timedelta(hours=1)
-    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before)
+    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before, known=[])
     wire.trips.clear()
 
-    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before)
+    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before, known=[])
 
     assert wire.trips == ["BES"]
 
@@ -138,7 +138,7 @@ async def test_the_first_read_of_a_connection_prepares_and_runs(watched: tuple[W
     await database.ping()
     wire.trips.clear()
 
-    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
+    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[])
 
     assert wire.trips[-1] == "BES"
     assert wire.trips.count("BES") == 1
@@ -657,12 +657,12 @@ async def test_a_connection_on_which_something_was_left_is_used_once_and_no_more
 ) -> None:
     database = await Database.open(service_url, 1, Seal(SEAL_KEY))
     try:
-        await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
+        await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[])
         async with database._pool.lend() as held:
             await held.connection.execute(left)
         with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSQLStatementNameError)):
-            await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
-        assert await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW) == []
+            await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[])
+        assert await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[]) == []
     finally:
         await database.close()
 

@@ -21,7 +21,8 @@ async def pool(service_url: str) -> AsyncIterator[Pool]:
 
 async def backend(pool: Pool) -> int:
     async with pool.lend() as held:
-        assert await held.fetch("select pg_backend_pid() as pid") == [(held.backend,)]
+        [row] = await held.fetch("select pg_backend_pid() as pid")
+        assert row["pid"] == held.backend
         return held.backend
 
 

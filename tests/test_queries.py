@@ -108,6 +108,7 @@ VALUES = {
     "tenant": "tenant-7",
     "now": "2026-11-22 09:00:00+00",
     "stale_before": "2026-11-22 08:00:00+00",
+    "known": "{}",
     "generated_at": "2026-11-22 09:00:00+00",
     "until": "",
     "days": "7",

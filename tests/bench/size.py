@@ -81,8 +81,9 @@ def reads(days: int, now: datetime) -> dict[str, Read]:
         given = {"until": ("text", ""), "now": ("timestamptz", now), "days": ("integer", window)}
         return Read(LIST_PATTERNS, given, min(window, days))
 
+    kept = {"stale_before": ("timestamptz", LONG_AGO), "known": ("text[]", "{}")}
     return {
-        CACHED: Read(LIST_FRESH_RECOMMENDATIONS, {"stale_before": ("timestamptz", LONG_AGO)}, 5),
+        CACHED: Read(LIST_FRESH_RECOMMENDATIONS, kept, 5),
         "patterns, 7 days": patterns(7),
         "patterns, 90 days": patterns(90),
     }
