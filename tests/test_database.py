@@ -47,7 +47,7 @@ CONTEXT = "select current_setting('app.tenant_id', true) || current_setting('app
 
 async def works(database: Database, caller: Caller) -> bool:
     """Read as the caller; True unless that raises."""
-    return await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW) is not None
+    return await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW, known=[]) is not None
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ async def pids(database: Database, caller: Caller) -> set[int]:
 async def test_a_wrong_argument_is_a_mistake_and_not_a_database_that_is_away(pair: Database, caller: Caller) -> None:
     for _ in range(4):
         with pytest.raises(asyncpg.DataError):
-            await pair.read(caller, LIST_PATTERNS, days="seven", until="", now=NOW)
+            await pair.read(caller, LIST_PATTERNS, days="seven", until="", now=NOW, known=[])
         with pytest.raises(asyncpg.DataError):
             await store_days(pair, caller, "now", [TODAY])  # type: ignore[arg-type]
 
@@ -596,7 +596,7 @@ async def read_days(database: Database, caller: Caller) -> None:
 
 
 async def count_own_days(database: Database, caller: Caller) -> int:
-    return len(await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW))
+    return len(await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW, known=[]))
 
 
 async def store_two_days(database: Database, caller: Caller) -> None:

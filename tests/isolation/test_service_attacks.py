@@ -336,7 +336,7 @@ LEFTOVERS = [
 async def test_whatever_a_connection_is_left_with_the_next_tenant_sees_their_own_or_nothing(
     pooled: Database, world: World, leftover: str
 ) -> None:
-    days = {"days": 7, "until": "2026-11-22", "now": NOW}
+    days = {"days": 7, "until": "2026-11-22", "now": NOW, "known": []}
     theirs = await pooled.read(world.stranger, LIST_PATTERNS, **days)
     async with pooled._pool.lend() as held:
         await held.connection.execute(leftover.format(own=world.caller.tenant_id, me=world.caller.user_id))
@@ -356,7 +356,7 @@ async def test_the_names_of_the_services_statements_cannot_be_listed_or_guessed(
     pooled: Database, world: World, as_service: Connection
 ) -> None:
     """Who knew one could prepare their own in its place, and be handed the next caller's seal."""
-    await pooled.read(world.caller, LIST_PATTERNS, days=7, until="", now=NOW)
+    await pooled.read(world.caller, LIST_PATTERNS, days=7, until="", now=NOW, known=[])
     assert await refuses(as_service, "select name from pg_prepared_statements")
 
     async with pooled._pool.lend() as held:
