@@ -1,5 +1,6 @@
 """The application: the routes, the plugins and the lifespan. The only file that imports all the rest."""
 
+import gc
 import logging.config
 import os
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +57,12 @@ def from_environment() -> ASGIApp:
     """Make the application as a worker process of the server does."""
     settings = read(os.environ)
     logging.config.dictConfig(logs.configuration(settings.log))
-    return create_app(settings)
+    app = create_app(settings)
+    # All that is there by now stays. Set apart, it is not gone through again and again for what could be freed, which
+    # took a tenth of a second in which nobody was answered.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, engine: Engine | None = None) -> ASGIApp:
@@ -74,7 +80,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now, e
 
     @asynccontextmanager
     async def connected(app: Litestar) -> AsyncIterator[None]:
-        database = await Database.open(database_url, size, Seal(seal_key))
+        database = await Database.open(database_url, size, Seal(seal_key), tokens.forget)
         openai = open_openai(settings) if engine is None else None
         maker = engine or (Rules() if openai is None else Circuit(openai))
         budget = budget_of(settings)

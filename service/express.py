@@ -12,11 +12,10 @@ from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 from litestar.types import Receive, Scope, Send
 
 from service.admission import count_person
-from service.conditional import is_named, tagged
 from service.errors import Problem, Unavailable
 from service.fallback import VARY
 from service.identity.bearer import identify_by
-from service.recommendations.answer import answer_of, caching_of
+from service.recommendations.answer import caching_of
 from service.runtime import Runtime
 
 PATH = "/api/insights/recommendations"
@@ -58,20 +57,19 @@ class Express:
         try:
             caller = identify_by(credentials, runtime.tokens, now)
             await count_person(scope, runtime, caller)
-            batch = await runtime.recommender.find_kept(caller, now)
+            answer = await runtime.recommender.answers.find(caller, now, known)
         except Unavailable as problem:
             state[AWAY] = problem
             return False
         except Problem:
             return False
-        if batch is None or batch.stale:
+        if answer is None:
             return False
-        body, tag = tagged(answer_of(batch, None))
-        headers = VARY | caching_of(batch, now) | {"ETag": tag}
-        if is_named(tag, known):
+        headers = VARY | caching_of(answer.expires_at, now) | {"ETag": answer.tag}
+        if answer.body is None:
             status, body = HTTP_304_NOT_MODIFIED, b""
         else:
-            status = HTTP_200_OK
+            status, body = HTTP_200_OK, answer.body
             headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})

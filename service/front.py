@@ -4,28 +4,29 @@ An ASGI layer around the whole application, since Litestar's own middleware does
 """
 
 import logging
+import os
 import re
 import time
 from collections.abc import Iterable
-from uuid import uuid4
 
 import msgspec
-import structlog
 from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import Struct, field
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from service.admission import count_anonymous, is_counted, standings_of
 from service.cors import Cors
 from service.errors import InvalidRequest, Problem, document_of
 from service.limits import LimitReached, headers_of
+from service.logs import REQUESTS, RequestRecord
 from service.protection import EVERYWHERE, NOTHING, POLICY
 from service.runtime import Runtime
 from service.setting_values import Origins
 
-log = logging.getLogger("service.requests")
+log = logging.getLogger(REQUESTS)
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # What has no business in a path and may be a secret, sent to the wrong place: an e-mail address, or what is longer than
@@ -76,7 +77,9 @@ class Front:
         started = time.perf_counter()
         given = _given(scope)
         own = given.request_ids
-        request_id = own[0] if len(own) == 1 and REQUEST_ID.fullmatch(own[0]) else uuid4().hex.encode()
+        plain = len(own) == 1 and REQUEST_ID.fullmatch(own[0])
+        request_id = own[0].decode() if plain else os.urandom(16).hex()
+        id_header = b"x-request-id", request_id.encode()
         method, status, refused = scope["method"], 0, False
 
         async def answer(message: Message) -> None:
@@ -84,20 +87,19 @@ class Front:
             if refused:
                 return
             if message["type"] == "http.response.start":
-                if not _is_unlimited(scope) and not is_counted(scope):
-                    try:
-                        count_anonymous(scope, self._runtime)
-                    except LimitReached as problem:
-                        await _refuse(problem, answer)
-                        refused = True
-                        return
+                problem = None if is_counted(scope) else self._count(scope)
+                if problem is not None:
+                    await _refuse(problem, answer)
+                    refused = True
+                    return
                 status = message["status"]
-                message["headers"] = self._headers(scope, given, method, request_id, message["headers"])
+                message["headers"] = self._headers(scope, given, method, id_header, message["headers"])
             elif message["type"] == "http.response.body" and method == "HEAD":
                 message["body"] = b""
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
+        bound = bind_contextvars(request_id=request_id)
+        try:
             problem = self._problem_of(scope, given)
             if problem is not None:
                 await _refuse(problem, answer)
@@ -105,15 +107,11 @@ class Front:
                 if method == "HEAD":
                     scope["method"] = "GET"
                 await self.app(scope, receive, answer)
-            log.info(
-                "request",
-                extra={
-                    "method": method,
-                    "path": SECRET.sub("…", scope["path"]),
-                    "status": status,
-                    "ms": round((time.perf_counter() - started) * 1000, 1),
-                },
-            )
+            if log.isEnabledFor(logging.INFO):
+                ms = round((time.perf_counter() - started) * 1000, 1)
+                log.handle(RequestRecord(request_id, method, SECRET.sub("…", scope["path"]), status, ms))
+        finally:
+            reset_contextvars(**bound)
 
     @property
     def _runtime(self) -> Runtime:
@@ -125,7 +123,11 @@ class Front:
         # RFC 9112, 3.2. The server lets it through, and where there is none, gives an empty one.
         if (len(given.hosts) != 1 or not given.hosts[0]) and scope["http_version"] == "1.1":
             return InvalidRequest("A request needs one Host header")
-        if not given.credentials and not _is_unlimited(scope):
+        return None if given.credentials else self._count(scope)
+
+    def _count(self, scope: HTTPScope) -> Problem | None:
+        """Count a request of nobody's; give what is wrong where that is one too many."""
+        if not scope["path"].startswith(UNLIMITED):
             try:
                 count_anonymous(scope, self._runtime)
             except LimitReached as problem:
@@ -137,7 +139,7 @@ class Front:
         scope: HTTPScope,
         given: _Given,
         method: str,
-        request_id: bytes,
+        id_header: tuple[bytes, bytes],
         headers: Iterable[tuple[bytes, bytes]],
     ) -> list[tuple[bytes, bytes]]:
         """Give the headers of an answer with those that all have."""
@@ -145,7 +147,7 @@ class Front:
         for name, value in headers:
             is_page = is_page or name == POLICY
             answer.append((name, self._allow(scope, value) if name == b"allow" else value))
-        answer += [(b"x-request-id", request_id), *EVERYWHERE]
+        answer += [id_header, *EVERYWHERE]
         if not is_page:
             answer.append(NOTHING)
         answer += headers_of(standings_of(scope))
@@ -165,10 +167,6 @@ def _given(scope: HTTPScope) -> _Given:
         if name in FIELDS:
             getattr(given, FIELDS[name]).append(value)
     return given
-
-
-def _is_unlimited(scope: HTTPScope) -> bool:
-    return scope["path"].startswith(UNLIMITED)
 
 
 def _with_head(methods: Iterable[str]) -> bytes:

@@ -47,7 +47,7 @@ CONTEXT = "select current_setting('app.tenant_id', true) || current_setting('app
 
 async def works(database: Database, caller: Caller) -> bool:
     """Read as the caller; True unless that raises."""
-    return await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW) is not None
+    return await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW, known=[]) is not None
 
 
 @pytest.fixture
@@ -125,10 +125,10 @@ async def watched(wire: tuple[Wire, str], database_name: str) -> AsyncIterator[t
 async def test_a_read_is_one_round_trip(watched: tuple[Wire, Database], caller: Caller) -> None:
     wire, database = watched
     stale_before = NOW - timedelta(hours=1)
-    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before)
+    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before, known=[])
     wire.trips.clear()
 
-    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before)
+    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before, known=[])
 
     assert wire.trips == ["BES"]
 
@@ -138,7 +138,7 @@ async def test_the_first_read_of_a_connection_prepares_and_runs(watched: tuple[W
     await database.ping()
     wire.trips.clear()
 
-    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
+    await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[])
 
     assert wire.trips[-1] == "BES"
     assert wire.trips.count("BES") == 1
@@ -202,18 +202,18 @@ async def test_nobodys_request_takes_no_round_trip_at_all(
 
 async def left_behind(database: Database) -> set[str | None]:
     """What every connection of the pool still has of a context; '' or None where nothing."""
-    async with database._connection() as first, database._connection() as second:
-        return {await first.fetchval(CONTEXT), await second.fetchval(CONTEXT)}
+    async with database._pool.lend() as first, database._pool.lend() as second:
+        return {await each.connection.fetchval(CONTEXT) for each in (first, second)}
 
 
 async def test_the_context_ends_with_the_statement(pair: Database, caller: Caller) -> None:
     await asyncio.gather(*(works(pair, caller) for _ in range(4)))
 
     assert await left_behind(pair) <= {"", None}
-    async with pair._connection() as connection:
+    async with pair._pool.lend() as held:
         for table in ("tenants", "users", "pattern_data", "user_recommendations"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="no tenant in context"):
-                await connection.fetch(f"select from app.{table}")
+                await held.connection.fetch(f"select from app.{table}")
 
 
 async def test_the_context_ends_with_the_transaction(pair: Database, caller: Caller) -> None:
@@ -315,7 +315,7 @@ async def pids(database: Database, caller: Caller) -> set[int]:
 async def test_a_wrong_argument_is_a_mistake_and_not_a_database_that_is_away(pair: Database, caller: Caller) -> None:
     for _ in range(4):
         with pytest.raises(asyncpg.DataError):
-            await pair.read(caller, LIST_PATTERNS, days="seven", until="", now=NOW)
+            await pair.read(caller, LIST_PATTERNS, days="seven", until="", now=NOW, known=[])
         with pytest.raises(asyncpg.DataError):
             await store_days(pair, caller, "now", [TODAY])  # type: ignore[arg-type]
 
@@ -387,7 +387,7 @@ async def test_an_error_raised_while_the_connection_dies_stays_what_it_is(
         await dying_of(pair, caller, admin, error)
 
     assert await works(pair, caller)
-    assert pair._slots._value == 2
+    assert pair._pool.slots._value == 2
 
 
 async def dying_of(database: Database, caller: Caller, admin: Connection, error: Exception) -> None:
@@ -449,8 +449,8 @@ async def test_fifty_callers_share_two_connections(pair: Database, make_caller: 
 
 
 async def test_the_server_keeps_its_own_limits(database: Database) -> None:
-    async with database._connection() as connection:
-        shown = {name: await connection.fetchval(f"show {name}") for name in SERVER_SETTINGS}
+    async with database._pool.lend() as held:
+        shown = {name: await held.connection.fetchval(f"show {name}") for name in SERVER_SETTINGS}
 
     assert shown == {
         "application_name": "daymark",
@@ -469,8 +469,8 @@ async def test_a_statement_that_the_server_cuts_off_is_unavailable(pair: Databas
         await writing(pair, caller, Query("hurry", hurried, (), hurried, ()), SLEEP)
 
     assert await works(pair, caller)
-    async with pair._connection() as connection:
-        assert await connection.fetchval("show statement_timeout") == "5s"
+    async with pair._pool.lend() as held:
+        assert await held.connection.fetchval("show statement_timeout") == "5s"
 
 
 async def test_a_server_that_only_reads_is_unavailable_to_writers(
@@ -596,7 +596,7 @@ async def read_days(database: Database, caller: Caller) -> None:
 
 
 async def count_own_days(database: Database, caller: Caller) -> int:
-    return len(await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW))
+    return len(await database.read(caller, LIST_PATTERNS, days=7, until="2026-11-22", now=NOW, known=[]))
 
 
 async def store_two_days(database: Database, caller: Caller) -> None:
@@ -628,7 +628,7 @@ async def test_cancelled_wherever_it_waits_nothing_is_left_half_done(
 
         assert await asyncio.gather(*(works(opened, caller) for _ in range(4))) == [True] * 4
         assert await left_behind(opened) <= {"", None}
-        assert opened._slots._value == 2
+        assert opened._pool.slots._value == 2
         assert await count_own_days(opened, caller) in {0, 2}
         if not cancelled.reached:
             break
@@ -648,7 +648,7 @@ async def test_cancelled_while_it_waits_for_its_turn_nobody_loses_theirs(pair: D
 
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [isinstance(outcome, asyncio.CancelledError) for outcome in outcomes] == [True, False] * 5
-    assert pair._slots._value == 2
+    assert pair._pool.slots._value == 2
 
 
 @pytest.mark.parametrize("left", ["deallocate all", "set row_security = off"])
@@ -657,12 +657,12 @@ async def test_a_connection_on_which_something_was_left_is_used_once_and_no_more
 ) -> None:
     database = await Database.open(service_url, 1, Seal(SEAL_KEY))
     try:
-        await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
-        async with database._connection() as connection:
-            await connection.execute(left)
+        await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[])
+        async with database._pool.lend() as held:
+            await held.connection.execute(left)
         with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSQLStatementNameError)):
-            await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW)
-        assert await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW) == []
+            await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[])
+        assert await database.read(caller, LIST_FRESH_RECOMMENDATIONS, stale_before=NOW, known=[]) == []
     finally:
         await database.close()
 

@@ -8,8 +8,9 @@ import pytest
 
 from service import express
 from service.caller import Caller
+from service.database import Database
 from service.embedded import Server
-from service.recommendations.story import Recommender
+from service.queries import Query
 from tests.conftest import Clock, Serve, bearer, run_as_admin, sign
 
 PATH = "/api/insights/recommendations"
@@ -137,13 +138,13 @@ async def test_a_database_that_is_away_is_asked_once(
     serve: Serve, postgres: Server, own_database: str, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_up: list[Caller] = []
-    find = Recommender.find_kept
+    read = Database.read
 
-    async def noting(recommender: Recommender, caller: Caller, now: Any) -> Any:
+    async def noting(database: Database, caller: Caller, query: Query, **values: object) -> Any:
         looked_up.append(caller)
-        return await find(recommender, caller, now)
+        return await read(database, caller, query, **values)
 
-    monkeypatch.setattr(Recommender, "find_kept", noting)
+    monkeypatch.setattr(Database, "read", noting)
     async with serve(database_url=postgres.url("daymark_service", own_database)) as client:
         run_as_admin(postgres, "postgres", f"alter database {own_database} allow_connections false")
         response = await client.get(PATH, headers=bearer(caller))

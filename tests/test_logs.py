@@ -3,11 +3,12 @@
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 
 import pytest
 import structlog
 
-from service.logs import configuration, formatter
+from service.logs import REQUESTS, RequestRecord, configuration, formatter
 from service.settings import LogFormat
 
 
@@ -83,3 +84,25 @@ def test_every_library_writes_through_the_one_handler() -> None:
         "httpx2",
         "yoyo",
     }
+
+
+ODD_PATHS = ["/a", "/a b", "/a=b", '/"', "/it's", "/ä", "/\udcff", "/\n", "/\\", "/\x00", "/\u2028", ""]
+
+
+@pytest.mark.parametrize("path", ODD_PATHS)
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_requests_line_is_the_one_that_the_general_way_would_write(form: LogFormat, path: str) -> None:
+    short = RequestRecord("the-one", "GET", path, 200, 1.5)
+    general = logging.LogRecord(REQUESTS, logging.INFO, "", 0, "request", (), None)
+    general.__dict__ |= {"method": "GET", "path": path, "status": 200, "ms": 1.5, "request_id": "the-one"}
+    lines = [formatter(form).format(each) for each in (short, general)]
+    if form == "json":
+        stamped = [json.loads(line) for line in lines]
+        stamps = [each.pop("timestamp") for each in stamped]
+        assert stamped[0] == stamped[1]
+    else:
+        stamps = [line.split(" ", 1)[0] for line in lines]
+        assert lines[0].removeprefix(stamps[0]) == lines[1].removeprefix(stamps[1])
+    made = datetime.fromtimestamp(short.created, UTC)
+    assert stamps[0] == f"{made:%Y-%m-%dT%H:%M:%S.%f}Z"
+    assert len(stamps[1]) == len(stamps[0])

@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from service import embedded, queries
 from service.caller import NOBODY_KNOWN, Caller
-from service.database import SERVER_SETTINGS, Connection, _prepare_connection
+from service.database import SERVER_SETTINGS, Connection
+from service.pool import prepare_connection
 from service.queries import LIST_FRESH_RECOMMENDATIONS, LIST_PATTERNS, Query, _number
 from service.seal import ANY_BACKEND, NOBODY, Seal
 from tests.conftest import SEAL_KEY, copy_database, enter, run_as_admin
@@ -155,6 +156,7 @@ VALUES = {
     "tenant": "tenant-7",
     "now": "2026-11-22 09:00:00+00",
     "stale_before": "2026-11-22 08:00:00+00",
+    "known": "{}",
     "generated_at": "2026-11-22 09:00:00+00",
     "until": "",
     "days": "7",
@@ -335,7 +337,7 @@ async def connections(postgres: embedded.Server, filled: str) -> AsyncIterator[d
     opened: dict[str, Connection] = {}
     for role in ("postgres", "daymark_service"):
         opened[role] = await asyncpg.connect(postgres.url(role, filled), server_settings=SERVER_SETTINGS)
-        await _prepare_connection(opened[role])
+        await prepare_connection(opened[role])
         await opened[role].execute("begin")
     await enter(opened["daymark_service"], CALLER, local=True)
     yield opened

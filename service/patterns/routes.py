@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from service.admission import admit
 from service.bodies import StrictBody
 from service.caller import Caller
+from service.conditional import form_of, not_modified, respond, revisions_named, tag_of
 from service.errors import (
     BodyTooLarge,
     Internal,
@@ -29,10 +30,17 @@ from service.errors import (
 )
 from service.fallback import EXCUSABLE, Handling, Reason
 from service.guards import require_caller, require_known_parameters
-from service.openapi import BEARER, BEARER_OR_NOBODY, DescribedOperation, LenientOperation, problems
+from service.openapi import (
+    BEARER,
+    BEARER_OR_NOBODY,
+    NOT_MODIFIED,
+    ConditionalOperation,
+    DescribedOperation,
+    problems,
+)
 from service.patterns.analysis import Averages, Day, Insight, Pattern, PatternDay, SignificantTrend, Trends, analyse
 from service.patterns.sample import sample_days
-from service.patterns.story import Stored, delete_day, find_pattern, store_days
+from service.patterns.story import Stored, delete_day, find_days, store_days
 from service.runtime import runtime_of, time_of
 
 
@@ -52,6 +60,9 @@ class GivenDay(Day, frozen=True, forbid_unknown_fields=True):
     """The scores of one day, 0 to 100 each; `date` is by the person's own calendar, and not in the future."""
 
 
+# The answer depends on the recorded days and on nothing else but this release.
+FORM = form_of()
+
 # To Python these are strings: see _as_date.
 DATE = {"one_of": None, "type": OpenAPIType.STRING, "format": OpenAPIFormat.DATE}
 
@@ -68,10 +79,9 @@ class PatternsController(Controller):
     @get(
         "/",
         security=BEARER_OR_NOBODY,
-        operation_class=LenientOperation,
-        responses=problems(
-            InvalidRequest, Unauthenticated, InvalidToken, NoData, TooManyRequests, Internal, Unavailable
-        ),
+        operation_class=ConditionalOperation,
+        responses=NOT_MODIFIED
+        | problems(InvalidRequest, Unauthenticated, InvalidToken, NoData, TooManyRequests, Internal, Unavailable),
     )
     async def get_patterns(
         self,
@@ -87,11 +97,16 @@ class PatternsController(Controller):
         handling = Handling(request, runtime.settings)
         try:
             caller = await admit(request)
-            pattern = await find_pattern(runtime.database, caller, now, days, last_day)
+            known = revisions_named(request.headers.getall("if-none-match", []), FORM)
+            found = await find_days(runtime.database, caller, now, days, last_day, known)
         except EXCUSABLE as problem:
             reason = handling.excuse(problem)
             return handling.sample(_answer(analyse(sample_days(days, last_day or now.date())), reason), problem)
-        return Response(_answer(pattern, None), headers=handling.headers | {"Cache-Control": "private, no-cache"})
+        tag = tag_of(found.revision, FORM)
+        headers = handling.headers | {"Cache-Control": "private, no-cache"}
+        if not found.days:
+            return not_modified(headers | {"ETag": tag})
+        return respond(request, _answer(analyse(found.days), None), headers, tag)
 
     @post(
         "/",

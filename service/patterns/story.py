@@ -21,6 +21,13 @@ class Stored(Struct):
     replaced: int
 
 
+class Found(Struct, frozen=True):
+    """Recorded days of a window, oldest first, and what names them as they are just now."""
+
+    revision: str
+    days: list[Day]
+
+
 async def find_pattern(
     database: Database, caller: Caller, now: dt.datetime, days: int, until: dt.date | None = None
 ) -> Pattern:
@@ -28,12 +35,20 @@ async def find_pattern(
 
     Raises NoData where nothing is recorded in that window, and Unavailable.
     """
+    return analyse((await find_days(database, caller, now, days, until)).days)
+
+
+async def find_days(  # noqa: PLR0913, PLR0917 - a window is told by four
+    database: Database, caller: Caller, now: dt.datetime, days: int, until: dt.date | None, known: Sequence[str] = ()
+) -> Found:
+    """Find the caller's recorded days, as find_pattern does; none of them where their revision is one of `known`."""
     rows = await database.read(
-        caller, LIST_PATTERNS, days=days, until="" if until is None else until.isoformat(), now=now
+        caller, LIST_PATTERNS, days=days, until="" if until is None else until.isoformat(), now=now, known=known
     )
     if not rows:
         raise NoData
-    return analyse(msgspec.convert(rows, list[Day]))
+    revision = rows[0]["revision"]
+    return Found(revision, [] if revision in known else msgspec.convert(rows, list[Day]))
 
 
 async def store_days(

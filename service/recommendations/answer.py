@@ -40,7 +40,7 @@ def answer_of(batch: Batch, reason: Reason | None) -> RecommendationsAnswer:
     )
 
 
-def caching_of(batch: Batch, now: dt.datetime) -> dict[str, str]:
+def caching_of(expires_at: dt.datetime, now: dt.datetime) -> dict[str, str]:
     """Give the Cache-Control header of an answer: the caller alone may keep it, for as long as it is fresh."""
-    left = int((batch.expires_at - now).total_seconds())
+    left = int((expires_at - now).total_seconds())
     return {"Cache-Control": f"private, max-age={left}" if left > 0 else "no-store"}

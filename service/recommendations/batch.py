@@ -27,6 +27,14 @@ class Keeping(Struct, frozen=True):
         """For how long a batch is fresh."""
         return min(self.fallback_life, self.life) if fallback else self.life
 
+    def expiry_of(self, generated_at: dt.datetime, *, fallback: bool) -> dt.datetime:
+        """When a batch is not fresh any more."""
+        return generated_at + self.life_of(fallback=fallback)
+
+    def stale_before(self, now: dt.datetime) -> dt.datetime:
+        """What was generated at this instant or before is given to nobody any more."""
+        return now - self.life - self.stale
+
 
 class BasedOn(Struct, frozen=True, rename="camel"):
     """What a batch was made from: so many recorded days, and their rounded averages."""
@@ -65,11 +73,14 @@ class Batch(Struct, frozen=True):
     """The rules stood in for an engine that failed."""
     cached: bool = False
     stale: bool = False
+    revision: str = ""
+    """Names what the kept rows are just now; empty where they are not read from there."""
 
 
 class _Row(Struct, frozen=True):
-    """What LIST_FRESH_RECOMMENDATIONS returns."""
+    """What LIST_FRESH_RECOMMENDATIONS returns of a revision that was not known."""
 
+    revision: str
     id: UUID
     recommendation: str
     reasoning: str
@@ -128,12 +139,17 @@ async def find_kept(ask: Callable[..., Awaitable[list[Record]]], now: dt.datetim
 
     `ask` runs a query as the person: a transaction's `fetch`, or the database's `read` with its caller filled in.
     """
-    stale_before = now - keeping.life - keeping.stale
-    rows = msgspec.convert(await ask(LIST_FRESH_RECOMMENDATIONS, stale_before=stale_before), list[_Row])
-    if not rows:
+    found = await ask(LIST_FRESH_RECOMMENDATIONS, stale_before=keeping.stale_before(now), known=[])
+    return batch_of(found, now, keeping)
+
+
+def batch_of(found: Sequence[Record], now: dt.datetime, keeping: Keeping) -> Batch | None:
+    """Take over the rows of LIST_FRESH_RECOMMENDATIONS; None where they are too old or there are none."""
+    if not found:
         return None
+    rows = msgspec.convert(found, list[_Row])
     newest = rows[0]
-    expires_at = newest.generated_at + keeping.life_of(fallback=newest.fallback)
+    expires_at = keeping.expiry_of(newest.generated_at, fallback=newest.fallback)
     if expires_at + keeping.stale <= now:
         return None
     return Batch(
@@ -159,6 +175,7 @@ async def find_kept(ask: Callable[..., Awaitable[list[Record]]], now: dt.datetim
         fallback=newest.fallback,
         cached=True,
         stale=expires_at <= now,
+        revision=newest.revision,
     )
 
 

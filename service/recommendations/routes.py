@@ -72,7 +72,8 @@ class RecommendationsController(Controller):
             return handling.sample(
                 answer_of(make_batch("rules", recommend(pattern), pattern, now, now), reason), problem
             )
-        return respond(request, answer_of(batch, None), handling.headers | caching_of(batch, now))
+        headers = handling.headers | caching_of(batch.expires_at, now)
+        return respond(request, answer_of(batch, None), headers, runtime.recommender.answers.tag_of(batch))
 
     @post(
         "/refresh",

@@ -15,6 +15,7 @@ from service.patterns.analysis import Pattern
 from service.patterns.story import find_pattern
 from service.queries import FIND_RUNNING
 from service.recommendations.advice import Engine, History
+from service.recommendations.answers import Answers
 from service.recommendations.batch import Batch, Keeping, find_kept
 from service.recommendations.feedback import find_history
 from service.recommendations.ledger import Budget, Reason
@@ -72,6 +73,7 @@ class Recommender:
         self._database = database
         self._turns = Turns(database, engine, keeping, budget or Budget(), limit)
         self._keeping = keeping
+        self.answers = Answers(database, keeping)
         self._limit = limit
         self._makings: dict[tuple[Caller, bool], _Making] = {}
         # Whose renewal failed, and when the next may be tried.

@@ -53,6 +53,7 @@ MOST_PLANNING = 0.1  # ms
 MOST_RATIO = 1.3
 # What a person was ever given counts as fresh here, so that a folder that was kept is as good as a new one.
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+KNOWN_NOTHING: dict[str, tuple[str, object]] = {"known": ("text[]", "{}")}  # so that all rows come
 
 
 class Read(Struct, frozen=True):
@@ -79,10 +80,10 @@ def reads(days: int, now: datetime) -> dict[str, Read]:
 
     def patterns(window: int) -> Read:
         given = {"until": ("text", ""), "now": ("timestamptz", now), "days": ("integer", window)}
-        return Read(LIST_PATTERNS, given, min(window, days))
+        return Read(LIST_PATTERNS, given | KNOWN_NOTHING, min(window, days))
 
     return {
-        CACHED: Read(LIST_FRESH_RECOMMENDATIONS, {"stale_before": ("timestamptz", LONG_AGO)}, 5),
+        CACHED: Read(LIST_FRESH_RECOMMENDATIONS, {"stale_before": ("timestamptz", LONG_AGO)} | KNOWN_NOTHING, 5),
         "patterns, 7 days": patterns(7),
         "patterns, 90 days": patterns(90),
     }

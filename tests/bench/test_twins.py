@@ -56,7 +56,7 @@ async def test_without_a_wall_the_same_rows_come_to_anybody(world: World) -> Non
     query = twins.in_schema("bench_open", LIST_FRESH_RECOMMENDATIONS)
     assert "set_config" not in query.entered
     connection = await asyncpg.connect(world.url)
-    rows = await connection.fetch(query.entered, world.caller.tenant_id, world.caller.user_id, "", STALE_BEFORE)
+    rows = await connection.fetch(query.entered, world.caller.tenant_id, world.caller.user_id, "", STALE_BEFORE, [])
     assert [row["id"] for row in rows] == world.given
     assert len(await connection.fetch("select from bench_open.user_recommendations")) == 2 * len(world.given)
     await connection.close()
@@ -65,7 +65,7 @@ async def test_without_a_wall_the_same_rows_come_to_anybody(world: World) -> Non
 async def test_with_what_everybody_does_the_same_rows_come_to_their_own(world: World) -> None:
     database = await twins.CommonDatabase.open(world.url, 2, Seal(SEAL_KEY))
     query = twins.in_schema("bench_common", LIST_FRESH_RECOMMENDATIONS)
-    rows = await database.read(world.caller, query, stale_before=STALE_BEFORE)
+    rows = await database.read(world.caller, query, stale_before=STALE_BEFORE, known=[])
     assert [row["id"] for row in rows] == world.given
     await database.close()
 

@@ -22,6 +22,7 @@ from litestar.types import ASGIApp
 from service import database, queries, seal, serving
 from service.caller import Caller
 from service.installation import Installation
+from service.pool import prepare_connection
 from service.queries import Query
 from service.settings import read
 
@@ -78,26 +79,29 @@ class CommonDatabase(database.Database):
     """Reads as everybody does."""
 
     def __init__(self, pool: "asyncpg.Pool[Record]") -> None:
-        self._pool = pool
+        self._common = pool
 
     @classmethod
-    async def open(cls, url: str, size: int, seal: seal.Seal) -> Self:  # noqa: ARG003 - its parent's signature
+    async def open(cls, url: str, size: int, *_: object) -> Self:  # neither seal nor sessions
         pool = await asyncpg.create_pool(
             url,
             min_size=0,
             max_size=size,
             command_timeout=database.COMMAND_TIMEOUT,
             server_settings=database.SERVER_SETTINGS,
-            init=database._prepare_connection,
+            init=prepare_connection,
         )
         return cls(pool)
 
     async def read(self, caller: Caller, query: Query, **values: object) -> list[Record]:
         own: dict[str, object] = {"tenant_id": caller.tenant_id, "user_id": caller.user_id}
         arguments = [(values | own)[name] for name in query.plain_parameters]
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with self._common.acquire() as connection, connection.transaction():
             await connection.fetch(ENTER_BY_SETTINGS, str(caller.tenant_id), str(caller.user_id), caller.role)
             return await connection.fetch(query.plain, *arguments)
+
+    async def close(self) -> None:
+        await self._common.close()
 
 
 def make_open() -> ASGIApp:

@@ -336,10 +336,10 @@ LEFTOVERS = [
 async def test_whatever_a_connection_is_left_with_the_next_tenant_sees_their_own_or_nothing(
     pooled: Database, world: World, leftover: str
 ) -> None:
-    days = {"days": 7, "until": "2026-11-22", "now": NOW}
+    days = {"days": 7, "until": "2026-11-22", "now": NOW, "known": []}
     theirs = await pooled.read(world.stranger, LIST_PATTERNS, **days)
-    async with pooled._pool.acquire() as connection:
-        await connection.execute(leftover.format(own=world.caller.tenant_id, me=world.caller.user_id))
+    async with pooled._pool.lend() as held:
+        await held.connection.execute(leftover.format(own=world.caller.tenant_id, me=world.caller.user_id))
 
     for _ in range(3):
         try:
@@ -348,19 +348,19 @@ async def test_whatever_a_connection_is_left_with_the_next_tenant_sees_their_own
                 assert await transaction.fetch(LIST_PATTERNS, **days) == theirs
         except Exception as error:  # noqa: BLE001 - to be refused is no leak; to be answered wrongly is
             assert not isinstance(error, AssertionError)  # noqa: PT017 - whichever error it is
-    async with pooled._pool.acquire() as connection:
-        assert await refuses(connection)  # type: ignore[arg-type]  # a pool's proxy is as good
+    async with pooled._pool.lend() as held:
+        assert await refuses(held.connection)  # type: ignore[arg-type]  # a pool's proxy is as good
 
 
 async def test_the_names_of_the_services_statements_cannot_be_listed_or_guessed(
     pooled: Database, world: World, as_service: Connection
 ) -> None:
     """Who knew one could prepare their own in its place, and be handed the next caller's seal."""
-    await pooled.read(world.caller, LIST_PATTERNS, days=7, until="", now=NOW)
+    await pooled.read(world.caller, LIST_PATTERNS, days=7, until="", now=NOW, known=[])
     assert await refuses(as_service, "select name from pg_prepared_statements")
 
-    async with pooled._pool.acquire() as connection:
-        names = [await _prepared_name(connection, number) for number in (1, 2)]
+    async with pooled._pool.lend() as held:
+        names = [await _prepared_name(held.connection, number) for number in (1, 2)]
     assert all(re.fullmatch(r"__daymark_stmt_[0-9a-f]{32}__", name) for name in names)
     assert names[0] != names[1]
 

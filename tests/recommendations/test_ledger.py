@@ -378,7 +378,7 @@ async def test_who_is_deleted_before_a_run_begins_is_answered_all_the_same(
                 await admin.execute("delete from app.users where user_id = $1", person.user_id)
             return rows
 
-    deleting = Deleting(database._pool, 4, Seal(SEAL_KEY))
+    deleting = Deleting(database._pool, Seal(SEAL_KEY))
     batch = await Recommender(deleting, Scripted(), HOUR).recommend(person, NOW)
 
     assert (batch.engine, batch.expires_at) == ("rules", NOW)

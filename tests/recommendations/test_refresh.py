@@ -62,7 +62,7 @@ async def test_a_person_may_refresh_three_times_within_a_day(database: Database,
 
 async def test_refreshes_at_once_count_as_one(database: Database, admin: Connection, person: Caller) -> None:
     engine, clock = Scripted(), Clock()
-    databases = [Waiting(database._pool, 4, Seal(SEAL_KEY)) for _ in range(2)]
+    databases = [Waiting(database._pool, Seal(SEAL_KEY)) for _ in range(2)]
     both = [Recommender(each, engine, HOUR) for each in databases]
     await both[0].recommend(person, clock())
     clock.advance(minutes=10)
@@ -134,7 +134,7 @@ async def test_of_refreshes_at_once_that_fail_one_is_enough(
 ) -> None:
     engine, clock = Scripted(), Clock()
     # Each as little acquainted with the others as three processes are.
-    databases = [Waiting(database._pool, 4, Seal(SEAL_KEY)) for _ in range(3)]
+    databases = [Waiting(database._pool, Seal(SEAL_KEY)) for _ in range(3)]
     several = [Recommender(each, engine, HOUR) for each in databases]
     made = await several[0].recommend(person, clock())
     clock.advance(minutes=1)
