@@ -113,7 +113,7 @@ def test_serve_names_every_setting_that_it_lacks(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
         "daymark: DAYMARK_DATABASE_URL is not set",
-        "daymark: DAYMARK_JWT_SECRET is not set",
+        "daymark: DAYMARK_JWT_SECRET is not set, nor an identity provider (DAYMARK_JWT_JWKS_URL, DAYMARK_ISSUERS)",
         "daymark: DAYMARK_SEAL_KEY is not set",
         "daymark: for a trial that needs none of it: daymark dev",
     ]

@@ -1,8 +1,9 @@
-"""`daymark analyst` and `daymark tenant budget`, by the real command."""
+"""`daymark analyst`, `daymark tenant budget` and `daymark token`, by the real command."""
 
 import re
 from pathlib import Path
 
+import jwt
 import psycopg
 import pytest
 
@@ -89,3 +90,21 @@ def test_a_wrong_budget_is_said_in_a_line(
     # A usage error stands in a box, in lines of 80 characters.
     assert said in re.sub(r"[│\s]+", " ", result.stderr)
     assert "Traceback" not in result.stderr
+
+
+def test_a_token_of_ours_is_never_in_the_name_of_a_provider(
+    tmp_path: Path, postgres: Server, own_database: str
+) -> None:
+    variables = {"DAYMARK_ADMIN_DATABASE_URL": postgres.url("postgres", own_database), "DAYMARK_JWT_SECRET": "s" * 32}
+    run(tmp_path, "tenant", "add", "acme", **variables)
+    run(tmp_path, "user", "add", "acme", "ada@acme.test", **variables)
+    for issuer, keys, named in (
+        ("", "", None),
+        ("https://us.example", "", "https://us.example"),
+        ("https://id.example", "discover", "urn:daymark"),
+    ):
+        variables |= {"DAYMARK_JWT_ISSUER": issuer, "DAYMARK_JWT_JWKS_URL": keys}
+        made = run(tmp_path, "token", "acme", "ada@acme.test", **variables)
+
+        assert (made.returncode, made.stderr) == (0, "")
+        assert jwt.decode(made.stdout.strip(), "s" * 32, ["HS256"]).get("iss") == named
