@@ -55,9 +55,20 @@ def count_anonymous(scope: Scope, runtime: Runtime) -> None:
 
 
 async def count_login(connection: Connection, account: str) -> None:
-    """Count a try to log in to an account, besides the request. Raises LimitReached."""
+    """Count a try to log in to an account, besides the request, before its password is looked at.
+
+    `account` is whatever names it, in one spelling, whether there is one or not. Raises LimitReached.
+    """
     runtime = runtime_of(connection)
-    await _note(connection.scope, runtime.limits.take_login(account, address_of(connection.scope, runtime.settings)))
+    address = address_of(connection.scope, runtime.settings)
+    await _note(connection.scope, runtime.limits.take_login(account, address))
+
+
+async def count_refresh(connection: Connection) -> None:
+    """Count the use of a refresh token, besides the request: by address, as tries to log in. Raises LimitReached."""
+    runtime = runtime_of(connection)
+    address = address_of(connection.scope, runtime.settings)
+    await _note(connection.scope, runtime.limits.take_login_address(address))
 
 
 def is_counted(scope: Scope) -> bool:

@@ -1,20 +1,27 @@
 """How often somebody is let in, over HTTP: whatever is asked for, whoever asks, and whichever way it is answered."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import httpx
+import msgspec
 import pytest
 
 from service import express
+from service.admission import count_anonymous, count_login, count_refresh, standings_of
 from service.caller import Caller
 from service.database import Connection, Database
 from service.embedded import Server
+from service.limits import LimitReached, Limits
 from service.patterns import routes, sample
 from service.recommendations.story import Recommender
 from service.setting_values import Rate
-from tests.conftest import Serve, bearer, run_as_admin
+from service.settings import Settings
+from tests.conftest import SEAL_KEY, Serve, bearer, run_as_admin, sign
 from tests.wire import exchange, request, status_of
 
 PATTERNS, RECOMMENDATIONS = "/api/insights/patterns", "/api/insights/recommendations"
@@ -173,6 +180,19 @@ async def test_a_bad_token_that_is_refused_is_made_no_sample(
     assert made == [7] * 5
 
 
+async def test_the_body_of_a_request_that_is_refused_is_not_taken_for_the_next_one(
+    limited: httpx.AsyncClient, caller: Caller
+) -> None:
+    for _ in range(5):
+        await limited.get(PATTERNS)
+    body = request("GET", PATTERNS, f"Authorization: Bearer {sign(caller)}") * 200
+    refused = request("POST", PATTERNS, f"Content-Length: {len(body)}", body=body)
+    answer = await exchange(limited, refused.replace(b"Connection: close\r\n", b""))
+
+    assert status_of(answer) == 429
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 async def test_without_limits_there_are_no_headers_of_limits(serve: Serve, caller: Caller) -> None:
     async with serve(limit_person=OFF, limit_anonymous=OFF) as client:
         answers = [await client.get(PATTERNS, headers=headers) for headers in ({}, BAD, bearer(caller))]
@@ -215,6 +235,34 @@ async def test_a_table_that_is_gone_keeps_nobody_out(
         refused = await client.get(PATTERNS, headers=bearer(caller))
 
     assert [answer.status_code for answer in (stored, read, refused)] == [201, 200, 429]
+
+
+async def test_a_try_to_log_in_counts_besides_its_request_and_what_refuses_it_is_said_too(
+    database: Database, settings: Settings
+) -> None:
+    rates = {"limit_anonymous": Rate(5, 60), "limit_login": Rate(1, 900), "limit_login_address": Rate(3, 900)}
+    limited = msgspec.structs.replace(settings, trusted_proxies=1, **rates)
+    runtime = SimpleNamespace(settings=limited, limits=Limits(database, limited, SEAL_KEY))
+    account, address = uuid4().hex, f"2001:db8:{uuid4().hex[:4]}::1"
+
+    async def count(counting: Callable[[Any], Awaitable[None]]) -> list[tuple[str, int]]:
+        scope = {"client": None, "headers": [(b"x-forwarded-for", address.encode())]}
+        connection: Any = SimpleNamespace(scope=scope, app=SimpleNamespace(state=SimpleNamespace(runtime=runtime)))
+        count_anonymous(connection.scope, connection.app.state.runtime)
+        with suppress(LimitReached):
+            await counting(connection)
+        return [(each.policy, each.left) for each in standings_of(connection.scope)]
+
+    def log_in(connection: Any) -> Awaitable[None]:
+        return count_login(connection, account)
+
+    assert [await count(counting) for counting in (count_refresh, log_in, log_in, count_refresh)] == [
+        [("anonymous", 4), ("login-address", 2)],
+        [("anonymous", 3), ("login-address", 1), ("login", 0)],
+        # The address's use is not said, since it is the account that is refused.
+        [("anonymous", 2), ("login", 0)],
+        [("anonymous", 1), ("login-address", 0)],
+    ]
 
 
 WEIRD = [

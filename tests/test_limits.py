@@ -17,7 +17,7 @@ from service.queries import DELETE_OLD_LIMITS, SAVE_USE
 from service.seal import Seal
 from service.setting_values import Rate, Secret
 from service.settings import Settings
-from tests.conftest import SEAL_KEY, MakeCaller, run_as_admin
+from tests.conftest import SEAL_KEY, MakeCaller, Serve, run_as_admin
 
 ADDRESS = "203.0.113.7"
 OFF = Rate(0, 1)
@@ -473,16 +473,12 @@ async def test_a_row_in_use_keeps_nobody_from_removing_others(
     assert (row["granted"], [each["used"] for each in left]) == (1, [1])
 
 
-async def test_a_process_removes_what_is_over_now_and_then(
-    make: Callable[..., Limits], caller: Caller, admin: Connection, monkeypatch: pytest.MonkeyPatch
+async def test_a_service_removes_what_is_over_now_and_then(
+    serve: Serve, caller: Caller, admin: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.limits.TIDY_EVERY", 0.01)
+    left = "select count(*) from app.rate_limits where tenant_id = $1"
     await admin.execute("insert into app.rate_limits values ($1, $2, 1, now())", caller.tenant_id, bytes(32))
-    limits = make()
-    limits.start()
-    async with asyncio.timeout(5):
-        while await admin.fetchval(  # noqa: ASYNC110 - only the database knows
-            "select count(*) from app.rate_limits where tenant_id = $1", caller.tenant_id
-        ):
+    async with serve(), asyncio.timeout(5):
+        while await admin.fetchval(left, caller.tenant_id):  # noqa: ASYNC110 - bounded by the time-out above
             await asyncio.sleep(0.01)
-    await limits.close()
