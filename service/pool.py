@@ -178,12 +178,14 @@ class Pool:
 
     async def put_back(self, held: Held, error: BaseException | None) -> None:
         """Take a connection back after `error`, or after none."""
+        in_step = error is None or (isinstance(error, IN_STEP) and not isinstance(error, (*AWAY, *LEFT_BEHIND)))
         try:
-            if error is None and not self._closing and held.is_as_it_came():
+            if in_step and not self._closing and held.is_as_it_came():
                 self.idle.append(held)
                 return
-            if isinstance(error, (*AWAY, *LEFT_BEHIND)) or not isinstance(error, (*IN_STEP, type(None))):
+            if not in_step:
                 held.terminate()
+            # Whatever else there is, such as a transaction that was left open, asyncpg's pool ends.
             await self._pool.release(held.connection)
         finally:
             self.slots.release()

@@ -123,6 +123,12 @@ def token_of(caller: Caller) -> dict[str, str]:
     return {"Authorization": f"Bearer {sign(caller, datetime.now(UTC), timedelta(hours=1))}"}
 
 
+def listens(worker: int) -> bool:
+    """Whether a worker has loaded the application, and its server's own thread has begun. Linux only."""
+    threads = Path(f"/proc/{worker}/task").glob("*/comm")
+    return any(each.read_text().startswith("tokio") for each in threads)
+
+
 def test_two_workers_one_of_which_is_killed(tmp_path: Path, service_url: str, caller: Caller) -> None:
     settings = {
         "DAYMARK_DATABASE_URL": service_url,
@@ -136,6 +142,8 @@ def test_two_workers_one_of_which_is_killed(tmp_path: Path, service_url: str, ca
         assert httpx.post(f"{serve.url}{PATTERNS}", json=day, headers=headers).status_code == 201
         main, *workers = serve.family()
         assert len(workers) == 2
+        # The first answer says that one of them is there; killed before the other is, it would leave nobody.
+        assert until(lambda: all(map(listens, workers)))
 
         os.kill(workers[0], signal.SIGKILL)
         assert until(lambda: len(serve.family()) == 3 and workers[0] not in serve.family())

@@ -31,6 +31,7 @@ REQUESTS = (10_000, 100_000)
 # What the figures are of.
 NOTHING = "a  a route that does nothing"
 CACHED = "b  recommendations, cached"
+NEW = "b  the first time that a worker is asked by them"
 WEEK, QUARTER = "c  patterns of 7 days", "c  patterns of 90 days"
 STORE_DAY = "d  storing one day"
 STORE_DAYS = "d  storing 1,000 days in one request"
@@ -88,7 +89,8 @@ class Bench:
         self.admin = admin
         self.writers = writers
         """The tenant for what is stored on the way."""
-        self.tokens = ground.tokens_of(ground.people[:PEOPLE])
+        self.everybody = ground.tokens_of(ground.people)
+        self.tokens = self.everybody[:PEOPLE]
         self.samples: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         yesterday = utc_now().date() - timedelta(days=1)
         days = [{"date": str(yesterday - timedelta(days=number)), **SCORES} for number in range(THOUSAND)]
@@ -149,6 +151,8 @@ class Bench:
         await self._look_inside("f", Job(servers.common.port, RECOMMENDATIONS, tokens, 1, count=LOOKED_AT))
         with serving(self.ground) as fresh:
             self._sample(START, {"s": fresh.started})
+            # Neither their tokens nor their answers are known yet.
+            self._strain(NEW, Job(fresh.port, RECOMMENDATIONS, self.everybody, CONNECTIONS, count=len(self.everybody)))
 
     async def import_days(self) -> None:
         """Time `daymark import`, from its start to its end, of a file of people who have nothing yet."""
