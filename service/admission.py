@@ -64,13 +64,6 @@ async def count_login(connection: Connection, account: str) -> None:
     await _note(connection.scope, runtime.limits.take_login(account, address))
 
 
-async def count_refresh(connection: Connection) -> None:
-    """Count the use of a refresh token, besides the request: by address, as tries to log in. Raises LimitReached."""
-    runtime = runtime_of(connection)
-    address = address_of(connection.scope, runtime.settings)
-    await _note(connection.scope, runtime.limits.take_login_address(address))
-
-
 def is_counted(scope: Scope) -> bool:
     """Whether a request has been counted, or refused."""
     return STANDINGS in _state_of(scope)

@@ -106,7 +106,7 @@ async def test_no_log_has_a_secret_whatever_was_sent_and_whatever_went_wrong(
             logged = whole_log(running)
 
     assert statuses == [
-        *[201, 200, 200, 200, 400, 400, 400, 400, 415, 400, 400, 404, 404, 404, 404, 200, 200, 200],
+        *[201, 200, 200, 200, 400, 400, 400, 400, 415, 400, 400, 404, 404, 401, 401, 200, 200, 200],
         *[400, 200, 400, 200],
     ]
     assert broken == [500, 503, 200, 503]
