@@ -1,7 +1,7 @@
 """What a token claims (RFC 7519): from its claims to a Caller."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 from uuid import UUID
 
@@ -53,13 +53,14 @@ def check_address(claims: dict[str, Any], expected: Expected, now: float) -> Non
             raise InvalidToken(kind)
 
 
-def span_of(claims: dict[str, Any], leeway: int) -> tuple[float, float]:
-    """Give from when (included) to when (excluded) a token is good, in seconds since 1970.
+def span_of(claims: dict[str, Any], leeway: int) -> tuple[datetime, datetime]:
+    """Give from when (included) to when (excluded) a token is good; its times have been checked.
 
     A clock that is set back must not find accepted what it would refuse.
     """
-    ends: float = claims["exp"] + leeway
-    return max(claims.get("nbf", 0) - leeway, ends - 2 * leeway - LONGEST_SECONDS), ends
+    ends = claims["exp"] + leeway
+    starts = max(claims.get("nbf", 0) - leeway, ends - 2 * leeway - LONGEST_SECONDS)
+    return datetime.fromtimestamp(starts, UTC), datetime.fromtimestamp(ends, UTC)
 
 
 def _check_times(claims: dict[str, Any], now: float, leeway: int) -> None:

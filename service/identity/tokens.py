@@ -1,10 +1,10 @@
 """Bearer tokens: of our own, signed here (HS256), and of identity providers, signed with keys that they publish."""
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -126,9 +126,9 @@ class Tokens:
         """
         if len(token) > LONGEST_TOKEN:
             raise InvalidToken("The token is too long")
-        digest = hashlib.blake2b(token.encode(), digest_size=32).digest()
+        digest = sha256(token.encode()).digest()
         verified = self._verified.find(digest)
-        if verified is None or not verified.starts <= now.timestamp() < verified.ends:
+        if verified is None or not verified.starts <= now < verified.ends:
             verified = self._check(token, now)
             self._verified.keep(digest, verified)
         return verified.caller
@@ -169,7 +169,7 @@ class Tokens:
         return self._check_provided(parts, now.timestamp())
 
     def _check_own(self, parts: Parts, secret: Secret, now: float) -> Verified:
-        if not hmac.compare_digest(hmac.digest(secret.encode(), parts.signed, hashlib.sha256), parts.signature):
+        if not hmac.compare_digest(hmac.digest(secret.encode(), parts.signed, sha256), parts.signature):
             raise InvalidToken("The signature does not match")
         check_address(parts.claims, self._own, now)
         caller = caller_of(parts.claims, self._own.names)

@@ -1,17 +1,18 @@
 """The tokens that have been verified, to be looked up again and not checked again."""
 
 from collections.abc import Hashable
+from datetime import datetime
 from typing import NamedTuple
 
 from service.caller import Caller
 
 
 class Verified(NamedTuple):
-    """What a token was found to say, and from when to when (seconds since 1970) it may say so."""
+    """What a token was found to say, and from when to when it may say so."""
 
     caller: Caller
-    starts: float
-    ends: float
+    starts: datetime
+    ends: datetime
     hangs_on: Hashable = None
     """What it holds no longer than: the provider's key that signed it, or the session that it belongs to."""
 
