@@ -29,6 +29,9 @@ create table app.sessions (
     address      text,
     agent        text,
     constraint sessions_pkey primary key (tenant_id, session_id),
+    -- What a person has: to show, to end at once, and to forget. A refresh token refers to it, so that none can hang on
+    -- another's session.
+    constraint sessions_of_person unique (tenant_id, user_id, session_id),
     constraint sessions_user_fkey foreign key (tenant_id, user_id)
         references app.users (tenant_id, user_id) on delete cascade,
     -- All zeros is what a context without a session holds.
@@ -46,8 +49,6 @@ comment on column app.sessions.expires_at is 'From then on it cannot be refreshe
 comment on column app.sessions.ended_at is 'From then on nothing is done in its name, whatever its tokens say';
 comment on column app.sessions.agent is 'The User-Agent that it was begun with: how a person tells their sessions apart';
 
--- What a person has: to show, to end at once, and to forget.
-create index sessions_of_person on app.sessions (tenant_id, user_id, created_at);
 call app.isolate('app.sessions');
 
 create table app.refresh_tokens (
@@ -58,8 +59,8 @@ create table app.refresh_tokens (
     issued_at  timestamptz not null,
     used_at    timestamptz,
     constraint refresh_tokens_pkey primary key (tenant_id, token_hash),
-    constraint refresh_tokens_session_fkey foreign key (tenant_id, session_id)
-        references app.sessions (tenant_id, session_id) on delete cascade,
+    constraint refresh_tokens_session_fkey foreign key (tenant_id, user_id, session_id)
+        references app.sessions (tenant_id, user_id, session_id) on delete cascade,
     constraint refresh_tokens_hash_is_sha256 check (length(token_hash) = 32)
 );
 comment on table app.refresh_tokens is 'Each is good for one use; a session''s newest is the one that is not used yet';

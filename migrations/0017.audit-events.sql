@@ -15,8 +15,8 @@ create table app.audit_events (
     constraint audit_events_pkey primary key (tenant_id, event_id),
     constraint audit_events_tenant_fkey foreign key (tenant_id) references app.tenants (tenant_id) on delete cascade,
     constraint audit_events_kind_known check (kind in (
-        'logged_in', 'login_failed', 'refreshed', 'refresh_reused', 'logged_out', 'session_revoked',
-        'password_changed', 'role_changed'
+        'logged_in', 'login_failed', 'refreshed', 'refresh_superseded', 'refresh_reused', 'logged_out',
+        'session_revoked', 'password_changed', 'role_changed'
     )),
     constraint audit_events_address_length check (length(address) <= 45)
 );

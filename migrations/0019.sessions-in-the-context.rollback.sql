@@ -2,6 +2,7 @@ set lock_timeout = '5s';
 set statement_timeout = '1min';
 
 drop function app.delete_old_sessions(timestamptz);
+drop function app.confirm_login(text, text);
 drop function app.find_login(text, text);
 
 create or replace function app.verified_context() returns text

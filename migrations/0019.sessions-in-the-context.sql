@@ -72,12 +72,13 @@ end;
 -- Whoever logs in has no tenant yet. The service then seals a context of tenant zero, which is nobody's; in any other,
 -- that of an injected statement among them, this finds nothing, or one could ask it for another tenant's people.
 create function app.find_login(tenant_name text, address text)
-returns table (tenant_id uuid, user_id uuid, role text, password_hash text)
+returns table (tenant_id uuid, email text, user_id uuid, role text, password_hash text)
 language sql stable security definer parallel restricted rows 1
 set search_path = pg_catalog, pg_temp
 begin atomic
     select
         tenant.tenant_id,
+        lower(address),
         person.user_id,
         person.role,
         held.password_hash
@@ -104,7 +105,31 @@ end;
 comment on function app.find_login(text, text) is
     'Find whoever logs in, by their tenant''s slug or id; the person is NULL where nobody has that address';
 
-grant execute on function app.find_login(text, text) to daymark_service;
+-- A password takes a tenth of a second to check. Whether what was found before still holds is asked when the session
+-- begins, and holds until it has: a new password or role then finds that session, and ends it.
+create function app.confirm_login(password_hash text, role text) returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform from app.users as person
+    where person.tenant_id = app.tenant_id()
+      and person.user_id = app.user_id()
+      and person.role = confirm_login.role
+    for no key update;
+    return found and exists (
+        select
+        from app.credentials as held
+        where held.tenant_id = app.tenant_id()
+          and held.user_id = app.user_id()
+          and held.password_hash = confirm_login.password_hash
+    );
+end
+$$;
+comment on function app.confirm_login(text, text) is
+    'Whether the caller still has this password and role; holds their row until the transaction ends';
+
+grant execute on function app.find_login(text, text), app.confirm_login(text, text) to daymark_service;
 
 -- What can be of no use any more: the caller's own, and nobody else's. As with app.delete_pattern, a function, since the
 -- right to DELETE is the right to LOCK the table for all.

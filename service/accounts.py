@@ -9,7 +9,7 @@ from msgspec import Struct
 from service.administrator import Administrator, AdministratorError
 from service.caller import Role
 from service.identity.passwords import Passwords
-from service.queries import LIST_OPEN_SESSIONS, SAVE_PASSWORD, SAVE_REVOCATIONS, SAVE_ROLE
+from service.queries import FIND_USER_TO_CHANGE, LIST_OPEN_SESSIONS, SAVE_PASSWORD, SAVE_REVOCATIONS, SAVE_ROLE
 
 
 class HeldSession(Struct, frozen=True):
@@ -34,9 +34,12 @@ async def set_password(administrator: Administrator, tenant: str, email: str, pa
         kept = Passwords().hash(password)
     except ValueError as error:
         raise AdministratorError(str(error)) from error
-    [row] = await administrator.run(
-        SAVE_PASSWORD, tenant_id=person.tenant_id, user_id=person.user_id, password_hash=kept, now=now
-    )
+    async with administrator.transaction():
+        # Held first, so that of a login at this very moment the session is seen, and ended, or never begins.
+        await administrator.run(FIND_USER_TO_CHANGE, tenant_id=person.tenant_id, user_id=person.user_id)
+        [row] = await administrator.run(
+            SAVE_PASSWORD, tenant_id=person.tenant_id, user_id=person.user_id, password_hash=kept, now=now
+        )
     return int(row["ended"])
 
 
@@ -48,7 +51,11 @@ async def set_role(administrator: Administrator, tenant: str, email: str, role: 
     if role not in get_args(Role):
         raise AdministratorError(f"a role is {' or '.join(get_args(Role))}, not {role!r}")
     person = await administrator.find_caller(tenant, email)
-    rows = await administrator.run(SAVE_ROLE, tenant_id=person.tenant_id, user_id=person.user_id, role=role, now=now)
+    async with administrator.transaction():
+        await administrator.run(FIND_USER_TO_CHANGE, tenant_id=person.tenant_id, user_id=person.user_id)
+        rows = await administrator.run(
+            SAVE_ROLE, tenant_id=person.tenant_id, user_id=person.user_id, role=role, now=now
+        )
     return sum(row["ended"] for row in rows)
 
 

@@ -191,6 +191,8 @@ class Administrator:
             raise AdministratorError(CONSTRAINTS.get(error.constraint_name or "", str(error))) from error
         except asyncpg.InvalidParameterValueError as error:  # what Postgres says of a time zone that it does not know
             raise AdministratorError(CONSTRAINTS["users_timezone_known"]) from error
+        except asyncpg.DeadlockDetectedError as error:
+            raise AdministratorError("others were changing the same at this very moment: run it again") from error
         except asyncpg.DuplicateObjectError as error:
             raise AdministratorError("there is a role of this name already") from error
         except (asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError) as error:

@@ -16,7 +16,7 @@ import asyncpg
 from asyncpg import Record
 
 from service.caller import Caller
-from service.errors import Problem, SessionEnded, UnknownTenant
+from service.errors import Problem, SessionEnded, Unavailable, UnknownTenant
 from service.pool import (
     AWAY,
     COMMAND_TIMEOUT,
@@ -42,7 +42,10 @@ SEAL_USE = 10.0
 MOST_SEALS = 4_096  # 3 MB
 
 # Constraints that a caller, and not only a mistake of ours, can run into.
-CONSTRAINTS: dict[str | None, type[Problem]] = {"users_tenant_fkey": UnknownTenant}
+CONSTRAINTS: dict[str | None, type[Problem]] = {
+    "users_tenant_fkey": UnknownTenant,
+    "audit_events_tenant_fkey": UnknownTenant,
+}
 SESSION_ENDED = "DM001"  # what app.refuse_session raises
 
 
@@ -148,6 +151,8 @@ class Database:
         if error.sqlstate == SESSION_ENDED and caller.session_id is not None:
             self._on_session_end(caller.session_id)
             raise SessionEnded from error
+        if isinstance(error, asyncpg.DeadlockDetectedError):  # the other one went on: this one can be sent again
+            raise Unavailable from error
 
     def _entering(self, caller: Caller, backend: int) -> tuple[object, ...]:
         """Give the tenant, the person and the seal, as a statement takes them to enter on that backend's connection."""

@@ -37,6 +37,39 @@ begin
 end
 $$;
 COMMENT ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) IS 'Make the missing months of app.pattern_data; `daymark migrate up` calls it';
+CREATE FUNCTION app.clear_person(since timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update app.users
+    set cleared_at = greatest(cleared_at, since)
+    where tenant_id = app.tenant_id()
+      and user_id = app.user_id();
+    return found;
+end
+$$;
+COMMENT ON FUNCTION app.clear_person(since timestamp with time zone) IS 'Note that the caller logged out, and hold their row until the transaction ends; whether there is one';
+CREATE FUNCTION app.confirm_login(password_hash text, role text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.users as person
+    where person.tenant_id = app.tenant_id()
+      and person.user_id = app.user_id()
+      and person.role = confirm_login.role
+    for no key update;
+    return found and exists (
+        select
+        from app.credentials as held
+        where held.tenant_id = app.tenant_id()
+          and held.user_id = app.user_id()
+          and held.password_hash = confirm_login.password_hash
+    );
+end
+$$;
+COMMENT ON FUNCTION app.confirm_login(password_hash text, role text) IS 'Whether the caller still has this password and role; holds their row until the transaction ends';
 CREATE FUNCTION app.delete_old_sessions(before timestamp with time zone) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -227,6 +260,7 @@ CREATE TABLE app.users (
     role text DEFAULT 'member'::text NOT NULL,
     timezone text DEFAULT 'UTC'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    cleared_at timestamp with time zone,
     CONSTRAINT users_email_is_an_address CHECK (((email ~ '^[^\s@]+@[^\s@]+$'::text) AND (length(email) <= 254))),
     CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['member'::text, 'admin'::text]))),
     CONSTRAINT users_timezone_known CHECK (((timezone ~ '^[A-Za-z_]+(/[A-Za-z0-9_+-]+)*$'::text) AND (('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE timezone) IS NOT NULL)))
@@ -237,11 +271,13 @@ ALTER TABLE ONLY app.users ALTER COLUMN timezone SET STATISTICS 0;
 ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
 COMMENT ON COLUMN app.users.email IS 'NULL for a person whom the service has met only by a verified token';
 COMMENT ON COLUMN app.users.timezone IS 'IANA name: whose midnight a day of theirs ends at';
-CREATE FUNCTION app.find_login(tenant_name text, address text) RETURNS TABLE(tenant_id uuid, user_id uuid, role text, password_hash text)
+COMMENT ON COLUMN app.users.cleared_at IS 'When they last logged out: what was asked for by then is not given out any more';
+CREATE FUNCTION app.find_login(tenant_name text, address text) RETURNS TABLE(tenant_id uuid, email text, user_id uuid, role text, password_hash text)
     LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 PARALLEL RESTRICTED
     SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
  SELECT tenant.tenant_id,
+     lower(find_login.address) AS lower,
      person.user_id,
      person.role,
      held.password_hash
@@ -391,6 +427,19 @@ begin
 end
 $$;
 COMMENT ON PROCEDURE app.isolate(IN target regclass) IS 'Put a table behind the tenant wall: the only way a table gets its policies';
+CREATE FUNCTION app.lock_person() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.users
+    where tenant_id = app.tenant_id()
+      and user_id = app.user_id()
+    for no key update;
+    return found;
+end
+$$;
+COMMENT ON FUNCTION app.lock_person() IS 'Hold the caller''s own row until the transaction ends; whether there is one';
 CREATE FUNCTION app.role() RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN substr(app.verified_context(), 134);
@@ -413,7 +462,7 @@ CREATE TABLE app.audit_events (
     address text,
     detail jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT audit_events_address_length CHECK ((length(address) <= 45)),
-    CONSTRAINT audit_events_kind_known CHECK ((kind = ANY (ARRAY['logged_in'::text, 'login_failed'::text, 'refreshed'::text, 'refresh_reused'::text, 'logged_out'::text, 'session_revoked'::text, 'password_changed'::text, 'role_changed'::text])))
+    CONSTRAINT audit_events_kind_known CHECK ((kind = ANY (ARRAY['logged_in'::text, 'login_failed'::text, 'refreshed'::text, 'refresh_superseded'::text, 'refresh_reused'::text, 'logged_out'::text, 'session_revoked'::text, 'password_changed'::text, 'role_changed'::text])))
 );
 ALTER TABLE ONLY app.audit_events ALTER COLUMN kind SET STATISTICS 0;
 ALTER TABLE ONLY app.audit_events ALTER COLUMN address SET STATISTICS 0;
@@ -629,6 +678,8 @@ ALTER TABLE ONLY app.refresh_tokens
 ALTER TABLE ONLY app.seal_keys
     ADD CONSTRAINT seal_keys_pkey PRIMARY KEY (key_id);
 ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_of_person UNIQUE (tenant_id, user_id, session_id);
+ALTER TABLE ONLY app.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (tenant_id, session_id);
 ALTER TABLE ONLY app.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
@@ -641,7 +692,6 @@ CREATE INDEX recommendation_runs_refreshed ON app.recommendation_runs USING btre
 CREATE UNIQUE INDEX recommendation_runs_running ON app.recommendation_runs USING btree (tenant_id, user_id) WHERE (outcome = 'running'::text);
 CREATE INDEX recommendation_runs_started ON app.recommendation_runs USING btree (tenant_id, started_at);
 CREATE INDEX refresh_tokens_of_session ON app.refresh_tokens USING btree (tenant_id, session_id);
-CREATE INDEX sessions_of_person ON app.sessions USING btree (tenant_id, user_id, created_at);
 CREATE UNIQUE INDEX tenants_slug_key ON app.tenants USING btree (lower(slug));
 ALTER INDEX app.tenants_slug_key ALTER COLUMN 1 SET STATISTICS 0;
 CREATE INDEX user_recommendations_judged ON app.user_recommendations USING btree (tenant_id, user_id, judged_at) WHERE (judged_at IS NOT NULL);
@@ -663,7 +713,7 @@ ALTER TABLE ONLY app.pins
 ALTER TABLE ONLY app.recommendation_runs
     ADD CONSTRAINT recommendation_runs_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.refresh_tokens
-    ADD CONSTRAINT refresh_tokens_session_fkey FOREIGN KEY (tenant_id, session_id) REFERENCES app.sessions(tenant_id, session_id) ON DELETE CASCADE;
+    ADD CONSTRAINT refresh_tokens_session_fkey FOREIGN KEY (tenant_id, user_id, session_id) REFERENCES app.sessions(tenant_id, user_id, session_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.sessions
     ADD CONSTRAINT sessions_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.user_recommendations
@@ -783,6 +833,10 @@ ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA app TO daymark_service;
 GRANT USAGE ON SCHEMA app TO daymark_analyst;
 REVOKE ALL ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.clear_person(since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.clear_person(since timestamp with time zone) TO daymark_service;
+REVOKE ALL ON FUNCTION app.confirm_login(password_hash text, role text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.confirm_login(password_hash text, role text) TO daymark_service;
 REVOKE ALL ON FUNCTION app.delete_old_sessions(before timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.delete_old_sessions(before timestamp with time zone) TO daymark_service;
 REVOKE ALL ON FUNCTION app.delete_pattern(day date) FROM PUBLIC;
@@ -823,6 +877,8 @@ GRANT ALL ON FUNCTION app.find_login(tenant_name text, address text) TO daymark_
 REVOKE ALL ON FUNCTION app.forget_limits() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.forget_limits() TO daymark_service;
 REVOKE ALL ON PROCEDURE app.isolate(IN target regclass) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.lock_person() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.lock_person() TO daymark_service;
 REVOKE ALL ON FUNCTION app.role() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.role() TO daymark_service;
 GRANT ALL ON FUNCTION app.role() TO daymark_analyst;
@@ -864,7 +920,7 @@ GRANT INSERT(fallback) ON TABLE app.user_recommendations TO daymark_service;
 GRANT UPDATE(helpful) ON TABLE app.user_recommendations TO daymark_service;
 GRANT UPDATE(note) ON TABLE app.user_recommendations TO daymark_service;
 GRANT UPDATE(judged_at) ON TABLE app.user_recommendations TO daymark_service;
-GRANT UPDATE(cleared_at) ON TABLE app.user_recommendations TO daymark_service;
+GRANT INSERT(cleared_at),UPDATE(cleared_at) ON TABLE app.user_recommendations TO daymark_service;
 GRANT SELECT ON TABLE app.cache_hits TO daymark_analyst;
 GRANT SELECT ON TABLE app.cache_hits TO daymark_service;
 GRANT SELECT ON TABLE app.pattern_data TO daymark_service;

@@ -26,6 +26,7 @@ from service.errors import (
     TooManyRequests,
     Unauthenticated,
     Unavailable,
+    UnknownTenant,
     UnsupportedMediaType,
 )
 from service.guards import require_caller, require_known_parameters
@@ -131,7 +132,7 @@ class AuthController(Controller):
         status_code=204,
         security=BEARER,
         operation_class=DescribedOperation,
-        responses=OF_A_CALLER,
+        responses=OF_A_CALLER | problems(UnknownTenant),
     )
     async def post_logout(
         self,

@@ -11,22 +11,25 @@ import datetime as dt
 import hashlib
 import re
 import secrets
+from contextlib import suppress
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
 from msgspec import Struct
 
 from service.caller import NOBODY_KNOWN, NOBODY_YET, Caller, Role
 from service.database import Database
-from service.errors import InvalidCredentials, InvalidRefreshToken, NotFound, RefreshTokenSuperseded
+from service.errors import InvalidCredentials, InvalidRefreshToken, NotFound, RefreshTokenSuperseded, UnknownTenant
 from service.identity.passwords import Passwords
 from service.identity.tokens import Tokens
 from service.queries import (
     DELETE_OLD_SESSIONS,
+    FIND_CONFIRMED_LOGIN,
+    FIND_LOCKED_PERSON,
     FIND_LOGIN,
     LIST_SESSIONS,
+    SAVE_CLEARING,
     SAVE_EVENT,
     SAVE_LOGOUT,
     SAVE_REVOCATION,
@@ -114,10 +117,10 @@ class Sessions:
         if not rows:
             return Login(f"{tenant} {email}".lower(), None, None, None)
         [row] = rows
-        # By id where there is one, so that a tenant's slug and its id, and an address in any case, are one account.
-        account = f"{row['tenant_id']} {row['user_id'] or email.lower()}"
+        # By what it was looked for by, whether there is anybody or not: a tenant's slug and its id, and an address in
+        # any case, are one account, and how tries are counted tells nothing.
         role: Role = row["role"] or "member"
-        return Login(account, row["tenant_id"], row["user_id"], row["password_hash"], role)
+        return Login(f"{row['tenant_id']} {row['email']}", row["tenant_id"], row["user_id"], row["password_hash"], role)
 
     async def log_in(self, login: Login, password: str, now: dt.datetime, asker: Asker) -> Granted:
         """Begin a session.
@@ -127,27 +130,26 @@ class Sessions:
         # No connection is held meanwhile: it takes a tenth of a second.
         fits = await self._passwords.fit(login.password_hash, password)
         if not fits or login.tenant_id is None or login.user_id is None:
-            if login.tenant_id is not None:
-                failed = Caller(login.tenant_id, login.user_id or NOBODY_KNOWN)
-                await self._note(failed, "login_failed", now, asker)
+            await self._note_failure(login, now, asker)
             raise InvalidCredentials
         person, session_id = Caller(login.tenant_id, login.user_id, login.role), uuid4()
         refresh_token = _new_refresh_token(person)
-        try:
-            # Not yet in the session's own name: there is no such session before this.
-            async with self._database.transaction(person) as transaction:
-                await transaction.fetch(
-                    SAVE_SESSION,
-                    session_id=session_id,
-                    token_hash=_digest(refresh_token),
-                    now=now,
-                    expires_at=now + self._lives.session,
-                    address=asker.address,
-                    agent=_agent(asker),
-                )
-                await transaction.fetch(DELETE_OLD_SESSIONS, before=now - self._lives.session)
-        except asyncpg.ForeignKeyViolationError as error:  # they were deleted meanwhile
-            raise InvalidCredentials from error
+        # Not yet in the session's own name: there is no such session before this.
+        async with self._database.transaction(person) as transaction:
+            # Who was deleted, or given another password or role, while this one was checked is not let in.
+            [held] = await transaction.fetch(FIND_CONFIRMED_LOGIN, password_hash=login.password_hash, role=login.role)
+            if not held["confirmed"]:
+                raise InvalidCredentials
+            await transaction.fetch(
+                SAVE_SESSION,
+                session_id=session_id,
+                token_hash=_digest(refresh_token),
+                now=now,
+                expires_at=now + self._lives.session,
+                address=asker.address,
+                agent=_agent(asker),
+            )
+            await transaction.fetch(DELETE_OLD_SESSIONS, before=now - self._lives.session)
         return self._grant(person, session_id, refresh_token, now)
 
     async def refresh(self, refresh_token: str, now: dt.datetime, asker: Asker) -> Granted:
@@ -159,6 +161,7 @@ class Sessions:
         person = _person_named(refresh_token)
         following = _new_refresh_token(person)
         async with self._database.transaction(person) as transaction:
+            await transaction.fetch(FIND_LOCKED_PERSON)
             [row] = await transaction.fetch(
                 SAVE_ROTATION,
                 token_hash=_digest(refresh_token),
@@ -182,6 +185,7 @@ class Sessions:
     async def log_out(self, caller: Caller, now: dt.datetime, asker: Asker, *, everywhere: bool) -> None:
         """End the caller's session, or all that they have; what was kept for them is not given out again."""
         async with self._database.transaction(caller) as transaction:
+            await transaction.fetch(SAVE_CLEARING, now=now)
             ended = await transaction.fetch(
                 SAVE_LOGOUT, session_id=caller.session_id, everywhere=everywhere, now=now, address=asker.address
             )
@@ -205,14 +209,19 @@ class Sessions:
     async def revoke(self, caller: Caller, session_id: UUID, now: dt.datetime, asker: Asker) -> None:
         """End one of the caller's sessions. Raises NotFound where they have no such session open."""
         async with self._database.transaction(caller) as transaction:
+            await transaction.fetch(FIND_LOCKED_PERSON)
             ended = await transaction.fetch(SAVE_REVOCATION, id=session_id, now=now, address=asker.address)
         if not ended:
             raise NotFound
         self._forget(ended)
 
-    async def _note(self, caller: Caller, kind: str, now: dt.datetime, asker: Asker) -> None:
-        async with self._database.transaction(caller) as transaction:
-            await transaction.fetch(SAVE_EVENT, kind=kind, now=now, address=asker.address)
+    async def _note_failure(self, login: Login, now: dt.datetime, asker: Asker) -> None:
+        if login.tenant_id is None:
+            return
+        failed = Caller(login.tenant_id, login.user_id or NOBODY_KNOWN)
+        with suppress(UnknownTenant):  # it was deleted meanwhile
+            async with self._database.transaction(failed) as transaction:
+                await transaction.fetch(SAVE_EVENT, kind="login_failed", now=now, address=asker.address)
 
     def _forget(self, ended: list[Any]) -> None:
         for row in ended:

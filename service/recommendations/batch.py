@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from service.database import Transaction
 from service.patterns.analysis import Pattern
-from service.queries import LIST_FRESH_RECOMMENDATIONS, SAVE_RECOMMENDATIONS
+from service.queries import FIND_LOCKED_PERSON, LIST_FRESH_RECOMMENDATIONS, SAVE_RECOMMENDATIONS
 from service.recommendations.advice import Advice, DataPoint, Topic
 
 
@@ -119,6 +119,7 @@ def based_on(pattern: Pattern) -> BasedOn:
 async def keep(transaction: Transaction, batch: Batch) -> bool:
     """Keep a batch; False where another of the very same instant is kept already."""
     given = batch.recommendations
+    await transaction.fetch(FIND_LOCKED_PERSON)
     saved = await transaction.fetch(
         SAVE_RECOMMENDATIONS,
         generated_at=batch.generated_at,

@@ -21,6 +21,14 @@ with batch as (
         :'engine'::text as engine,
         :'fallback'::boolean as fallback,
         :'based_on'::jsonb as based_on,
+        -- Asked for before the person logged out: it is kept as a record, and not given out again.
+        (
+            select cleared_at
+            from app.users
+            where tenant_id = :'tenant_id'
+              and user_id = :'user_id'
+              and cleared_at > :'generated_at'::timestamptz
+        ) as cleared_at,
         given.*
     from unnest(
         :'ids'::uuid[],
@@ -34,11 +42,11 @@ with batch as (
 -- Of two batches of one instant the one that gets its first row in is kept, and whole: the other may be the longer one.
 first as (
     insert into app.user_recommendations (
-        tenant_id, user_id, generated_at, engine, fallback, based_on,
+        tenant_id, user_id, generated_at, engine, fallback, based_on, cleared_at,
         id, recommendation, reasoning, data_point, topic, position
     )
     select
-        tenant_id, user_id, generated_at, engine, fallback, based_on,
+        tenant_id, user_id, generated_at, engine, fallback, based_on, cleared_at,
         id, recommendation, reasoning, data_point, topic, position
     from batch
     where position = 1
@@ -48,11 +56,11 @@ first as (
 
 others as (
     insert into app.user_recommendations (
-        tenant_id, user_id, generated_at, engine, fallback, based_on,
+        tenant_id, user_id, generated_at, engine, fallback, based_on, cleared_at,
         id, recommendation, reasoning, data_point, topic, position
     )
     select
-        tenant_id, user_id, generated_at, engine, fallback, based_on,
+        tenant_id, user_id, generated_at, engine, fallback, based_on, cleared_at,
         id, recommendation, reasoning, data_point, topic, position
     from batch
     where position > 1

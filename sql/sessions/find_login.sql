@@ -3,11 +3,13 @@
 --
 -- tenant      text : slug or id
 -- email       text
--- returns     tenant_id uuid, user_id uuid, role text, password_hash text : no row where there is no such tenant; the
---             person is NULL where it has none of that address, the hash where they have no password
+-- returns     tenant_id uuid, email text, user_id uuid, role text, password_hash text : no row where there is no such
+--             tenant; the address as it is looked for; the person is NULL where it has none of that address, the hash
+--             where they have no password
 
 select
     tenant_id,
+    email,
     user_id,
     role,
     password_hash

@@ -27,6 +27,7 @@ cleared as (
       -- The longest that any settings keep them, stale ones included.
       and generated_at > :'now'::timestamptz - interval '2 days'
       and cleared_at is null
+    returning id
 ),
 
 noted as (
@@ -39,6 +40,9 @@ noted as (
         :'session_id'::uuid,
         :'address'::text,
         pg_catalog.jsonb_build_object('everywhere', :'everywhere'::boolean, 'sessions', (select count(*) from ended))
+    -- Once more out of what one is out of is no event.
+    where exists (select from ended)
+       or exists (select from cleared)
 )
 
 select session_id from ended;

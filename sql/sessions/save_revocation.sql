@@ -5,7 +5,7 @@
 -- id          uuid         the session to end
 -- now         timestamptz  when
 -- address     text         where the person is, or NULL
--- uses        sessions_of_person (an index)
+-- uses        sessions_pkey (an index)
 -- returns     session_id uuid : no row where they have no such session open
 
 with ended as (

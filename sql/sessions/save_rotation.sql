@@ -78,6 +78,19 @@ reused as (
     returning session.session_id
 ),
 
+standing as (
+    -- Used a moment ago, by this very client or by somebody else: see what the trail has of it.
+    select session.session_id
+    from app.sessions as session
+    join presented
+        on presented.session_id = session.session_id
+    where session.tenant_id = :'tenant_id'
+      and session.user_id = :'user_id'
+      and session.ended_at is null
+      and session.expires_at > :'now'::timestamptz
+      and not exists (select from reused)
+),
+
 noted as (
     insert into app.audit_events (tenant_id, user_id, occurred_at, kind, session_id, address)
     select
@@ -91,17 +104,9 @@ noted as (
         select 'refreshed' as kind, session_id from rotated
         union all
         select 'refresh_reused', session_id from reused
+        union all
+        select 'refresh_superseded', session_id from standing where not exists (select from rotated)
     ) as what
-),
-
-standing as (
-    select session_id
-    from app.sessions
-    where tenant_id = :'tenant_id'
-      and user_id = :'user_id'
-      and session_id = (select session_id from presented)
-      and ended_at is null
-      and expires_at > :'now'::timestamptz
 )
 
 select

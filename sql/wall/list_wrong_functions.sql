@@ -10,12 +10,15 @@
 with listed (signature, kind, volatility, definer, search_path, executors) as (
     values
     ('app.add_partitions(date,date)', 'p', 'v', false, '""', ''),
+    ('app.clear_person(timestamp with time zone)', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
+    ('app.confirm_login(text,text)', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.delete_old_sessions(timestamp with time zone)', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.delete_pattern(date)', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.enter(uuid,uuid,text)', 'f', 'v', false, null, 'daymark_service'),
     ('app.find_login(text,text)', 'f', 's', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.forget_limits()', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.isolate(regclass)', 'p', 'v', false, '""', ''),
+    ('app.lock_person()', 'f', 'v', true, 'pg_catalog, pg_temp', 'daymark_service'),
     ('app.pinned_context()', 'f', 's', true, 'pg_catalog, pg_temp', ''),
     ('app.refuse(text)', 'f', 's', false, '""', 'daymark_analyst, daymark_service'),
     ('app.refuse_session()', 'f', 's', false, '""', ''),

@@ -23,7 +23,7 @@ with listed (relation, grantee, privilege, columns) as (
     ('user_recommendations', 'daymark_service', 'SELECT', ''),
     (
         'user_recommendations', 'daymark_service', 'INSERT',
-        'tenant_id id user_id generated_at position engine recommendation reasoning data_point based_on topic fallback'
+        'tenant_id id user_id generated_at position engine recommendation reasoning data_point based_on topic fallback cleared_at'
     ),
     ('user_recommendations', 'daymark_service', 'UPDATE', 'viewed_at helpful note judged_at cleared_at'),
     ('user_recommendations', 'daymark_analyst', 'SELECT', ''),

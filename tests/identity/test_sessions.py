@@ -3,23 +3,35 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import httpx
 import jwt
 import msgspec
 import pytest
+from typing_extensions import override
 
+from service import app
+from service.accounts import set_password, set_role
+from service.administrator import Administrator
 from service.caller import Caller
-from service.database import Connection
+from service.database import Connection, Database
 from service.identity.passwords import Passwords
+from service.identity.sessions import Asker, Lives, Sessions
+from service.identity.tokens import Tokens
+from service.patterns.analysis import analyse
+from service.patterns.sample import sample_days
+from service.queries import FIND_CONFIRMED_LOGIN, SAVE_SESSION
+from service.recommendations.batch import Keeping, find_kept, keep, make_batch
+from service.recommendations.rules import recommend
 from service.setting_values import Rate
 from service.settings import Settings
-from tests.conftest import NOW, Clock, MakeCaller, Serve, bearer, served
+from tests.conftest import NOW, SECRET, Clock, MakeCaller, Serve, bearer, served
 
 PASSWORD = "correct horse battery staple"
 HASH = Passwords().hash(PASSWORD)
@@ -59,6 +71,34 @@ async def clock() -> Clock:
 @pytest.fixture
 async def http(serve: Serve, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
     async with serve(clock=clock) as client:
+        yield client
+
+
+class Slow(Passwords):
+    """Checks a password, and does not say so before it may."""
+
+    current: ClassVar["Slow | None"] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checking, self.go_on = asyncio.Event(), asyncio.Event()
+        Slow.current = self
+
+    @override
+    async def fit(self, kept: str | None, password: str) -> bool:
+        fits = await super().fit(kept, password)
+        self.checking.set()
+        await self.go_on.wait()
+        self.checking.clear()
+        self.go_on.clear()
+        return fits
+
+
+@pytest.fixture
+async def slowly(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of a service whose checks of passwords end when the test says so."""
+    monkeypatch.setattr(app, "Passwords", Slow)
+    async with serve() as client:
         yield client
 
 
@@ -548,6 +588,132 @@ async def test_what_a_session_begins_ends_with_it_and_not_anothers(http: httpx.A
         *(http.get("/api/insights/recommendations", headers=access(each)) for each in (first, second) * 4)
     )
     assert [answer.status_code for answer in answers] == [401, 200] * 4
+
+
+async def while_checking(http: httpx.AsyncClient, login: dict[str, str], meanwhile: Awaitable[object]) -> int:
+    """Log in, and have something done while the password is looked at; the status of the login."""
+    slow = Slow.current
+    assert slow is not None
+    logging_in = asyncio.create_task(http.post("/api/auth/login", json=login))
+    async with asyncio.timeout(10):
+        await slow.checking.wait()
+    await meanwhile
+    slow.go_on.set()
+    return (await logging_in).status_code
+
+
+async def test_a_login_under_way_does_not_survive_a_new_password(
+    slowly: httpx.AsyncClient, admin: Connection, admin_url: str, person: Person
+) -> None:
+    async def change() -> None:
+        async with Administrator.connect(admin_url) as administrator:
+            await set_password(administrator, person.slug, person.email, "another one altogether", NOW)
+
+    assert await while_checking(slowly, person.login(), change()) == 401
+    assert await kinds(admin, person) == ["password_changed"]
+
+
+async def test_a_login_under_way_does_not_survive_another_role_or_the_person_s_end(
+    slowly: httpx.AsyncClient, admin: Connection, admin_url: str, person: Person
+) -> None:
+    async def promote() -> None:
+        async with Administrator.connect(admin_url) as administrator:
+            await set_role(administrator, person.slug, person.email, "admin", NOW)
+
+    assert await while_checking(slowly, person.login(), promote()) == 401
+    gone = admin.execute("delete from app.tenants where tenant_id = $1", person.caller.tenant_id)
+    assert await while_checking(slowly, person.login(password="wrong horse battery staple"), gone) == 401
+
+
+async def test_a_new_password_waits_for_a_login_that_is_being_saved_and_ends_its_session(
+    database: Database, admin: Connection, admin_url: str, person: Person
+) -> None:
+    async with Administrator.connect(admin_url) as administrator:
+        async with database.transaction(person.caller) as transaction:
+            [held] = await transaction.fetch(FIND_CONFIRMED_LOGIN, password_hash=HASH, role="member")
+            assert held["confirmed"]
+            changing = asyncio.create_task(
+                set_password(administrator, person.slug, person.email, "another one altogether", NOW)
+            )
+            await waits_for_a_lock(admin, changing)
+            await transaction.fetch(
+                SAVE_SESSION,
+                session_id=uuid4(),
+                token_hash=bytes(32),
+                now=NOW,
+                expires_at=NOW + timedelta(days=1),
+                address=None,
+                agent=None,
+            )
+        assert await changing == 1
+
+
+async def waits_for_a_lock(admin: Connection, task: "asyncio.Task[Any]") -> None:
+    async with asyncio.timeout(10):
+        while not await admin.fetchval("select count(*) from pg_locks where not granted and pid <> pg_backend_pid()"):
+            assert not task.done()
+            await asyncio.sleep(0.01)
+
+
+async def test_a_batch_that_is_being_kept_when_its_person_logs_out_is_not_given_out_again(
+    database: Database, admin: Connection, caller: Caller
+) -> None:
+    sessions = Sessions(database, Tokens.of(Settings(jwt_secret=SECRET)), Passwords(), Lives())
+    pattern = analyse(sample_days(7, NOW.date()))
+    batch = make_batch("rules", recommend(pattern), pattern, NOW, NOW + timedelta(hours=1))
+    late = make_batch("rules", recommend(pattern), pattern, NOW + timedelta(seconds=1), NOW + timedelta(hours=1))
+    out = NOW + timedelta(seconds=2)
+    async with database.transaction(caller) as transaction:
+        await keep(transaction, batch)
+        logging_out = asyncio.create_task(sessions.log_out(caller, out, Asker(), everywhere=False))
+        await waits_for_a_lock(admin, logging_out)
+    await logging_out
+    async with database.transaction(caller) as transaction:  # asked for before, and made only now
+        await keep(transaction, late)
+    ask = partial(database.read, caller)
+    assert await find_kept(ask, out, Keeping()) is None
+    again = make_batch("rules", recommend(pattern), pattern, out + timedelta(seconds=1), NOW + timedelta(hours=1))
+    async with database.transaction(caller) as transaction:
+        await keep(transaction, again)
+    assert await find_kept(ask, out + timedelta(seconds=2), Keeping()) is not None
+
+
+async def test_rotations_logouts_revocations_and_deletions_at_once_end_in_no_error(
+    http: httpx.AsyncClient, clock: Clock, person: Person
+) -> None:
+    old = [await log_in(http, person) for _ in range(4)]
+    clock.advance(days=61)  # those are over, and forgotten at the next rotation
+    for _ in range(3):
+        new = [await log_in(http, person) for _ in range(4)]
+        answers = await asyncio.gather(
+            *(refresh(http, each["refreshToken"]) for each in (*new, *old)),
+            *(http.post("/api/auth/logout", headers=access(each)) for each in new[:2]),
+            http.post("/api/auth/logout?everywhere=true", headers=access(new[2])),
+            *(http.delete(f"/api/auth/sessions/{each['sessionId']}", headers=access(new[3])) for each in new[:2]),
+        )
+        assert {answer.status_code for answer in answers} <= {200, 204, 401, 404, 409}
+
+
+async def test_a_tenant_that_is_not_there_has_nobody_to_log_out(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/auth/logout", headers=bearer(Caller(uuid4(), uuid4())))
+    assert answer.status_code == 204
+
+
+async def test_logging_out_of_what_one_is_out_of_is_no_event(
+    http: httpx.AsyncClient, admin: Connection, person: Person
+) -> None:
+    for _ in range(3):
+        assert (await http.post("/api/auth/logout", headers=bearer(person.caller))).status_code == 204
+    assert await kinds(admin, person) == []
+
+
+async def test_a_token_used_again_at_once_is_an_event(
+    http: httpx.AsyncClient, admin: Connection, person: Person
+) -> None:
+    first = await log_in(http, person)
+    await refresh(http, first["refreshToken"])
+    await refresh(http, first["refreshToken"])
+    assert await kinds(admin, person) == ["logged_in", "refresh_superseded", "refreshed"]
 
 
 async def test_what_is_over_for_as_long_as_a_session_lasts_is_forgotten(

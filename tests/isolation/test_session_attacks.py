@@ -50,10 +50,16 @@ async def session_of(admin: Connection, person: Caller) -> Caller:
 async def test_a_login_is_found_by_whoever_has_no_tenant_yet(as_service: Connection, world: World) -> None:
     await enter(as_service, NOBODY_YET)
     assert [tuple(row) for row in await find(as_service, world.stranger)] == [
-        (world.stranger.tenant_id, world.stranger.user_id, "member", "$argon2id$kept")
+        (
+            world.stranger.tenant_id,
+            f"{world.stranger.user_id.hex}@example.test",
+            world.stranger.user_id,
+            "member",
+            "$argon2id$kept",
+        )
     ]
     unknown = await as_service.fetch(FIND_LOGIN.plain, str(world.stranger.tenant_id), "nobody@example.test")
-    assert [tuple(row) for row in unknown] == [(world.stranger.tenant_id, None, None, None)]
+    assert [tuple(row) for row in unknown] == [(world.stranger.tenant_id, "nobody@example.test", None, None, None)]
 
 
 async def test_within_a_tenant_nobodys_login_is_found(inside: Connection, world: World) -> None:

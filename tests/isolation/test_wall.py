@@ -504,7 +504,7 @@ async def test_rights_are_by_column_and_no_more_than_listed(admin: Connection) -
         "sessions daymark_service UPDATE used_at, expires_at, ended_at, ended_reason",
         (
             "user_recommendations daymark_service INSERT tenant_id, id, user_id, generated_at, position, engine,"
-            " recommendation, reasoning, data_point, based_on, topic, fallback"
+            " recommendation, reasoning, data_point, based_on, topic, fallback, cleared_at"
         ),
         "user_recommendations daymark_service UPDATE viewed_at, helpful, note, judged_at, cleared_at",
         "users daymark_service INSERT tenant_id, user_id",
