@@ -49,6 +49,9 @@ begin atomic
                 then app.refuse('the context is of another connection')
             -- Last, when all that it is asked with has been found to be sealed.
             when substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'
+                 and current_setting('transaction_isolation') <> 'read committed'
+                then app.refuse('a snapshot that is kept does not show whether the session lasts')
+            when substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'
                  and not app.session_lasts(
                      given.tenant::uuid, substr(given.seal, 60, 36)::uuid, substr(given.seal, 97, 36)::uuid
                  )

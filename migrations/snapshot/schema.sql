@@ -213,6 +213,7 @@ CREATE FUNCTION app.verified_context() RETURNS text
              WHEN ((key.key_id IS NULL) OR (given.tenant <> substr(given.seal, 23, 36))) THEN app.refuse('the context is not sealed'::text)
              WHEN (to_timestamp(("left"(given.seal, 10))::double precision) <= clock_timestamp()) THEN app.refuse('the context has expired'::text)
              WHEN (substr(given.seal, 12, 10) <> ALL (ARRAY['0000000000'::text, lpad((pg_backend_pid())::text, 10, '0'::text)])) THEN app.refuse('the context is of another connection'::text)
+             WHEN ((substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'::text) AND (current_setting('transaction_isolation'::text) <> 'read committed'::text)) THEN app.refuse('a snapshot that is kept does not show whether the session lasts'::text)
              WHEN ((substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'::text) AND (NOT app.session_lasts((given.tenant)::uuid, (substr(given.seal, 60, 36))::uuid, (substr(given.seal, 97, 36))::uuid))) THEN app.refuse_session()
              ELSE "left"(given.seal, '-65'::integer)
          END AS "left"

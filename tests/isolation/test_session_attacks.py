@@ -186,6 +186,18 @@ async def test_a_session_is_over_at_the_next_statement_of_an_open_transaction(
     await as_service.execute("rollback")
 
 
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+async def test_a_snapshot_that_is_kept_does_not_outlive_the_session(
+    as_service: Connection, admin: Connection, world: World, level: str
+) -> None:
+    caller = await session_of(admin, world.caller)
+    await as_service.execute(f"begin isolation level {level}")
+    await enter(as_service, caller, local=True)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="a snapshot that is kept"):
+        await tenants_seen(as_service)
+    await as_service.execute("rollback")
+
+
 async def test_a_refused_session_leaves_the_connection_to_the_next(
     service_url: str, admin: Connection, world: World
 ) -> None:
