@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, get
+from litestar.openapi.spec import OpenAPIType
 from litestar.params import QueryParameter
 from msgspec import Struct
 
@@ -27,7 +28,7 @@ from service.queries import LIST_EVENTS
 from service.runtime import runtime_of
 
 # Microseconds since 1970 and an event's id.
-CURSOR = re.compile(r"([0-9]{1,17})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
+CURSOR = r"^([0-9]{1,17})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 NEWEST = dt.datetime(9999, 1, 1, tzinfo=dt.UTC), UUID(int=0)
 
@@ -75,7 +76,7 @@ def _spell_cursor(event: Event) -> str:
 
 
 def _parse_cursor(text: str) -> tuple[dt.datetime, UUID]:
-    match = CURSOR.fullmatch(text)
+    match = re.fullmatch(CURSOR, text, re.ASCII)
     if not match:
         raise InvalidRequest(errors=[Wrong("Expected the next of an earlier page", parameter="before")])
     return EPOCH + dt.timedelta(microseconds=int(match[1])), UUID(match[2])
@@ -101,7 +102,11 @@ class AuditController(Controller):
         request: Request[Caller, Any, Any],
         limit: Annotated[int, QueryParameter(ge=1, le=200, description="How many events at most")] = 50,
         before: Annotated[
-            str | None, QueryParameter(description="The `next` of the page before; the newest, if not given")
+            str | None,
+            QueryParameter(
+                description="The `next` of the page before; the newest, if not given",
+                schema_extra={"one_of": None, "type": OpenAPIType.STRING, "pattern": CURSOR},
+            ),
         ] = None,
     ) -> Response[Trail]:
         """Read who came in, went out, or was kept out, newest first. For admins."""

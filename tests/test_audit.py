@@ -85,6 +85,8 @@ async def test_a_page_goes_on_where_the_one_before_ended_even_within_an_instant(
         {"limit": "0"},
         {"limit": "201"},
         {"before": "x"},
+        {"before": ""},
+        {"before": "1-00000000-0000-4000-8000-000000000001\n"},
         {"before": "2026-11-22"},
         {"before": "999999999999999999-00000000-0000-4000-8000-000000000001"},
         {"before": "1-00000000-0000-4000-8000-00000000000"},
