@@ -117,8 +117,8 @@ Outcome = Literal[
     "invalid",  # an answer that is not as asked: its shape, its length, its figures
     "failed",  # anything else: a defect of ours, whole in the log
     "circuit_open",  # not asked, because it kept failing
-    "over_budget",  # not asked, because the tenant's budget of the day is used up
-    "abandoned",  # given up when the service was stopped
+    "over_budget",  # not asked: the tenant's budget of the day is used up, or the person's allowance before the time
+    "abandoned",  # given up when the service was stopped, or the session had ended that it was for
     "lost",  # the process that asked is gone
 ]
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from service.database import Transaction
 from service.errors import TooManyRequests
 from service.queries import (
+    COUNT_GOOD_RUNS,
     COUNT_REFRESHES,
     SAVE_BUDGET_CORRECTION,
     SAVE_BUDGET_USE,
@@ -23,7 +24,7 @@ from service.queries import (
     SAVE_RUN,
 )
 from service.recommendations.advice import Advice, Engine, Outcome, Usage
-from service.recommendations.batch import BasedOn
+from service.recommendations.batch import BasedOn, Keeping
 
 Reason = Literal["missed", "renewed", "refreshed"]
 
@@ -66,6 +67,8 @@ class Run(Struct, frozen=True):
     set_aside: int | None = None
     """The tokens that the budget holds ready for it; None where the budget does not allow it."""
     calls_set_aside: int = 0
+    beyond_allowance: bool = False
+    """The person has had as many before the time as they may: the engine is not asked."""
 
 
 class Result(Struct, frozen=True):
@@ -82,6 +85,30 @@ class Result(Struct, frozen=True):
         """Whether it may be billed though no bill has come: by an API that was cut short, or says nothing of tokens."""
         unbilled = self.usage.calls > 0 and not self.usage.tokens_in and not self.usage.tokens_out
         return unbilled and self.outcome not in NOT_BILLED
+
+    def given_up(self) -> "Result":
+        """Give what the ledger says where nobody is given what was made; what it took, it took."""
+        return replace(self, outcome="abandoned", advice=()) if self.outcome == "made" else self
+
+
+async def count_in(transaction: Transaction, run: Run, keeping: Keeping) -> Run:
+    """Count a missed run as a refresh where the person was made recommendations that are not over: gives it as it is.
+
+    Logging out clears what is kept. Who then asks anew has others made before the time, as by a refresh, and draws on
+    the same allowance, or logging out would be a way to any number of calls. It is counted by the ledger's reason
+    because the index of that finds a person's few refreshes at once, while the missed runs of a whole day would be
+    looked for among all of the tenant's. A run beyond the allowance stays a missed one: it is no attempt to refresh.
+    """
+    [row] = await transaction.fetch(
+        COUNT_GOOD_RUNS,
+        after=run.started_at - keeping.life_of(fallback=False),
+        failed_after=run.started_at - keeping.life_of(fallback=True),
+    )
+    if not row["runs"]:
+        return run
+    if await _first_of_too_many(transaction, run) is not None:
+        return replace(run, beyond_allowance=True)
+    return replace(run, reason="refreshed")
 
 
 async def begin_run(transaction: Transaction, engine: Engine, run: Run, based_on: BasedOn, lease: float) -> bool:
@@ -103,17 +130,23 @@ async def begin_run(transaction: Transaction, engine: Engine, run: Run, based_on
 
 async def require_refresh_left(transaction: Transaction, run: Run) -> None:
     """Raise TooManyRequests where the person has got three refreshes within a day, or tried ten times."""
-    [row] = await transaction.fetch(COUNT_REFRESHES, after=run.started_at - REFRESHES_WITHIN, run_id=run.run_id)
-    first_at = None
-    if row["made"] >= MOST_REFRESHES:
-        first_at = row["first_made_at"]
-    elif row["attempts"] >= MOST_ATTEMPTS:
-        first_at = row["first_attempt_at"]
+    first_at = await _first_of_too_many(transaction, run)
     if first_at is not None:
         left = first_at + REFRESHES_WITHIN - run.started_at
         raise TooManyRequests(
             f"New recommendations can be asked for {MOST_REFRESHES} times a day", -(-left // dt.timedelta(seconds=1))
         )
+
+
+async def _first_of_too_many(transaction: Transaction, run: Run) -> dt.datetime | None:
+    """Give when the first was of as many refreshes as may be within a day; None where there is one left."""
+    [row] = await transaction.fetch(COUNT_REFRESHES, after=run.started_at - REFRESHES_WITHIN, run_id=run.run_id)
+    first_at: dt.datetime | None = None
+    if row["made"] >= MOST_REFRESHES:
+        first_at = row["first_made_at"]
+    elif row["attempts"] >= MOST_ATTEMPTS:
+        first_at = row["first_attempt_at"]
+    return first_at
 
 
 async def set_aside(transaction: Transaction, engine: Engine, run: Run, budget: Budget) -> Run:

@@ -14,7 +14,7 @@ import msgspec
 
 from service.caller import Caller
 from service.database import Database, Undo
-from service.errors import Unavailable
+from service.errors import SessionEnded, Unavailable
 from service.patterns.analysis import Pattern
 from service.recommendations.advice import Engine, EngineFailed, History, Usage
 from service.recommendations.batch import Batch, Keeping, based_on, find_kept, keep, make_batch
@@ -24,6 +24,7 @@ from service.recommendations.ledger import (
     Result,
     Run,
     begin_run,
+    count_in,
     end_run,
     put_right,
     require_refresh_left,
@@ -64,6 +65,8 @@ class Turns:
         with suppress(Undo):
             async with self._database.transaction(caller) as transaction:
                 run = Run(uuid4(), reason, now)
+                if reason == "missed":
+                    run = await count_in(transaction, run, self._keeping)
                 lease = self._limit + GRACE
                 if not await begin_run(transaction, self._engine, run, based_on(pattern), lease):
                     return None
@@ -73,13 +76,16 @@ class Turns:
                     raise Undo
                 if reason == "refreshed":
                     await require_refresh_left(transaction, run)
+                if run.beyond_allowance:
+                    return run
                 return await set_aside(transaction, self._engine, run, self._budget)
         return kept
 
     async def take(self, caller: Caller, run: Run, pattern: Pattern, history: History, at: dt.datetime) -> Batch:
         """Make recommendations of the instant `at` and keep them, whatever becomes of the engine.
 
-        Gives what the person has, fresh or stale, where that is better than what would stand in.
+        Gives what the person has, fresh or stale, where that is better than what would stand in. Raises SessionEnded
+        where the caller's session ended meanwhile: the run has ended then, with what it took, and nothing is kept.
         """
         began = time.monotonic()
         # No connection is held here: an engine may take seconds.
@@ -93,7 +99,11 @@ class Turns:
         if made.outcome == "made" and made.advice:
             batch = make_batch(self._engine.name, made.advice, pattern, at, at + self._keeping.life)
             return await self._end_with(caller, run, made, batch)
-        kept = None if run.reason == "missed" else await self._find_good(caller, run.started_at)
+        try:
+            kept = None if run.reason == "missed" else await self._find_good(caller, run.started_at)
+        except SessionEnded:
+            await self._end(caller, run, made.given_up(), None)
+            raise
         if kept is not None:
             await self._end(caller, run, made, None)
             return kept
@@ -107,6 +117,9 @@ class Turns:
 
     async def _ask(self, caller: Caller, run: Run, pattern: Pattern, history: History) -> Result:
         began = time.monotonic()
+        if run.beyond_allowance:
+            # Nothing is logged: a person can have this as often as they like, and the ledger has it.
+            return Result("over_budget", (), Usage(), 0.0)
         if run.set_aside is None:
             spent = EngineFailed("over_budget", "the tenant has used up its budget of the day")
             return self._failed(caller, run, spent, began)
@@ -153,6 +166,10 @@ class Turns:
             async with self._database.transaction(caller) as transaction:
                 kept = await keep(transaction, batch)
                 await end_run(transaction, run, made, batch.engine, self._budget)
+        except SessionEnded:
+            # What a session has begun ends with it, and nobody is given it.
+            await self._end(caller, run, made.given_up(), None)
+            raise
         except Unavailable as error:
             log.warning("recommendations not kept: %r", error.__cause__ or error)
         except Exception:
@@ -167,7 +184,7 @@ class Turns:
     async def _end(self, caller: Caller, run: Run, made: Result, given: str | None) -> None:
         """End a run without a batch; where that fails, its lease ends it."""
         try:
-            async with self._database.transaction(caller) as transaction:
+            async with self._database.transaction(_person(caller)) as transaction:
                 await end_run(transaction, run, made, given, self._budget)
         except Unavailable as error:
             log.warning("run not ended: %r", error.__cause__ or error)
@@ -179,10 +196,15 @@ class Turns:
     async def _put_budget_right(self, caller: Caller, run: Run, made: Result) -> None:
         """Give back what was set aside and not used; where that fails, the day's budget is the smaller for it."""
         try:
-            async with self._database.transaction(caller) as transaction:
+            async with self._database.transaction(_person(caller)) as transaction:
                 await put_right(transaction, run, made)
         except (Unavailable, asyncpg.PostgresError) as error:
             log.warning("budget not put right: %r", error.__cause__ or error)
+
+
+def _person(caller: Caller) -> Caller:
+    """Give the person without their session: what was used is noted down, whether or not that has ended."""
+    return msgspec.structs.replace(caller, session_id=None)
 
 
 def _unknown(run: Run) -> Usage:
