@@ -6,9 +6,9 @@ from functools import lru_cache
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
-from service.admission import admit
+from service.admission import admit, admit_uncounted, count_anonymous
 from service.errors import Forbidden, InvalidRequest, NotFound, Wrong
-from service.runtime import Connection
+from service.runtime import Connection, runtime_of
 
 FILE_NAME = re.compile(r"/?[A-Za-z0-9._-]{1,100}")
 
@@ -18,11 +18,21 @@ async def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
     connection.scope["user"] = await admit(connection)
 
 
+async def require_caller_uncounted(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let in as require_caller does, however many requests the person has made: for what only takes away."""
+    connection.scope["user"] = await admit_uncounted(connection)
+
+
 async def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let in whoever has a token of a tenant's admin, as require_caller does; raises Forbidden for all others."""
     await require_caller(connection, handler)
     if connection.user.role != "admin":
         raise Forbidden
+
+
+async def require_room(connection: Connection, _: BaseRouteHandler) -> None:
+    """Count a request by its address, whatever token it carries, before its route acts. Raises LimitReached."""
+    count_anonymous(connection.scope, runtime_of(connection))
 
 
 def require_known_parameters(connection: Connection, handler: BaseRouteHandler) -> None:

@@ -306,7 +306,8 @@ async def test_an_account_that_is_called_like_an_address_is_not_that_address(mak
     name = f"2001:db8:{uuid4().hex[:4]}::/64"
     limits = make(limit_login=Rate(2, 900), limit_login_address=Rate(2, 900))
 
-    assert [each.left for each in await limits.take_login(name, name.removesuffix("/64"))] == [1, 1]
+    for left in (1, 0):
+        assert [each.left for each in await limits.take_login(name, name.removesuffix("/64"))] == [left]
 
 
 async def test_an_address_that_is_refused_spends_nothing_of_an_account(make: Callable[..., Limits]) -> None:
@@ -315,23 +316,62 @@ async def test_an_address_that_is_refused_spends_nothing_of_an_account(make: Cal
     await limits.take_login(account, address)
     assert await passed(lambda: limits.take_login(account, address), 5) == 0
 
-    [_, login] = await limits.take_login(account, f"2001:db8:{uuid4().hex[:4]}:1::1")
-    assert (login.policy, login.left) == ("login", 0)
+    elsewhere = [f"2001:db8:{uuid4().hex[:4]}:{number}::1" for number in range(2)]
+    assert [await passed(lambda at=at: limits.take_login(account, at), 1) for at in elsewhere] == [1, 0]  # type: ignore[misc]
 
 
-async def test_who_has_logged_in_starts_anew_and_other_processes_hear_of_it_within_seconds(
+async def test_how_an_account_stands_only_a_refusal_tells(make: Callable[..., Limits]) -> None:
+    account, address = uuid4().hex, f"2001:db8:{uuid4().hex[:4]}::1"
+    limits = make(limit_login=Rate(1, 900), limit_login_address=Rate(9, 900))
+
+    assert [each.policy for each in await limits.take_login(account, address)] == ["login-address"]
+    with pytest.raises(LimitReached) as refused:
+        await limits.take_login(account, address)
+    assert refused.value.standing == Standing("login", Rate(1, 900), 0, 900)
+
+
+async def test_a_try_that_is_given_back_is_one_and_other_processes_hear_of_it_within_seconds(
     make: Callable[..., Limits], ticks: Ticks
 ) -> None:
     account = uuid4().hex
-    one, other = (make(limit_login=Rate(2, 900), limit_login_address=OFF) for _ in range(2))
-    assert await passed(lambda: one.take_login(account, ADDRESS), 3) == 2
+    one, other = (make(limit_login=Rate(3, 900), limit_login_address=OFF) for _ in range(2))
+    assert await passed(lambda: one.take_login(account, ADDRESS), 4) == 3
     assert await passed(lambda: other.take_login(account, ADDRESS), 1) == 0
 
     await one.give_back_login(account)
-    assert (await one.take_login(account, ADDRESS))[0].left == 1
+    assert await passed(lambda: one.take_login(account, ADDRESS), 2) == 1
+    await one.give_back_login(account)
     assert await passed(lambda: other.take_login(account, ADDRESS), 1) == 0
     ticks.now += 5
-    assert (await other.take_login(account, ADDRESS))[0].left == 0
+    assert await passed(lambda: other.take_login(account, ADDRESS), 2) == 1
+    assert await passed(lambda: one.take_login(account, ADDRESS), 1) == 0
+
+
+async def test_giving_back_more_than_was_taken_makes_no_room(make: Callable[..., Limits]) -> None:
+    account, limits = uuid4().hex, make(limit_login=Rate(2, 900), limit_login_address=OFF)
+    await limits.take_login(account, ADDRESS)
+    for _ in range(5):
+        await limits.give_back_login(account)
+
+    assert await passed(lambda: limits.take_login(account, ADDRESS), 9) == 2
+
+
+async def test_of_an_address_ten_times_as_many_refreshes_as_log_ins_pass_over_all_processes(
+    make: Callable[..., Limits],
+) -> None:
+    network = f"2001:db8:{uuid4().hex[:4]}"
+    processes = [make(limit_login_address=Rate(3, 900)) for _ in range(2)]
+    taken = await asyncio.gather(
+        *(passed(lambda limits=limits: limits.take_refresh(f"{network}::1"), 20) for limits in processes)  # type: ignore[misc]
+    )
+
+    assert sum(taken) == 30
+    with pytest.raises(LimitReached) as refused:
+        await processes[0].take_refresh(f"{network}::2")
+    assert refused.value.standing.policy == "refresh-address"
+    # What is used up for refreshing is not for logging in.
+    assert await passed(lambda: processes[0].take_login(uuid4().hex, f"{network}::1"), 4) == 3
+    assert await make(limit_login_address=OFF).take_refresh(f"{network}::1") == []
 
 
 async def test_who_is_nobody_costs_no_statement_and_is_held_to_the_limit(
@@ -378,7 +418,7 @@ async def test_while_the_database_is_away_a_limit_of_the_same_numbers_stands_in(
     assert await passed(lambda: limits.take_person(caller), 8) == 5
     assert await passed(lambda: limits.take_login("ada", ADDRESS), 5) == 3
     await limits.give_back_login("ada")
-    assert (await limits.take_login("ada", ADDRESS))[1].left == 2
+    assert await passed(lambda: limits.take_login("ada", ADDRESS), 2) == 1
     # It is asked once, and then left alone for a while.
     assert asked == [caller, NOBODY_YET]
 

@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from service.address import UNKNOWN, address_of
-from service.admission import count_login
+from service.admission import count_login, count_refresh
 from service.bodies import WITHOUT_NUL, StrictBody
 from service.caller import Caller
 from service.errors import (
@@ -28,7 +28,7 @@ from service.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from service.guards import require_caller, require_known_parameters
+from service.guards import require_caller, require_caller_uncounted, require_known_parameters, require_room
 from service.identity.passwords import LONGEST
 from service.identity.sessions import Asker, Granted, OpenSession, Sessions
 from service.openapi import BEARER, DescribedOperation, problems
@@ -69,6 +69,7 @@ class AuthController(Controller):
 
     @post(
         "/login",
+        guards=[require_room],
         dto=StrictBody,
         return_dto=None,
         status_code=200,
@@ -92,12 +93,17 @@ class AuthController(Controller):
         sessions, limits = _sessions_of(request), runtime_of(request).limits
         login = await sessions.find_login(data.tenant, data.email)
         await count_login(request, login.account)
-        granted = await sessions.log_in(login, data.password, time_of(request), asker_of(request))
+        try:
+            granted = await sessions.log_in(login, data.password, time_of(request), asker_of(request))
+        except Busy:  # the password was not looked at
+            await limits.give_back_login(login.account)
+            raise
         await limits.give_back_login(login.account)
         return Response(granted, headers=NOT_STORED)
 
     @post(
         "/refresh",
+        guards=[require_room],
         dto=StrictBody,
         return_dto=None,
         status_code=200,
@@ -122,12 +128,13 @@ class AuthController(Controller):
         Each is good for one use. Used a second time it was stolen, by one or the other: its session ends, for both.
         """
         sessions, now = _sessions_of(request), time_of(request)
+        await count_refresh(request)
         granted = await sessions.refresh(data.refresh_token, now, asker_of(request))
         return Response(granted, headers=NOT_STORED)
 
     @post(
         "/logout",
-        guards=[require_caller],
+        guards=[require_caller_uncounted],
         status_code=204,
         security=BEARER,
         operation_class=DescribedOperation,
@@ -155,7 +162,7 @@ class AuthController(Controller):
 
     @delete(
         "/sessions/{session_id:uuid}",
-        guards=[require_caller],
+        guards=[require_caller_uncounted],
         security=BEARER,
         operation_class=DescribedOperation,
         responses=problems(
