@@ -16,6 +16,7 @@ import logging
 import math
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 
@@ -42,7 +43,10 @@ SET_ASIDE = 2 * UNASKED * PROCESSES
 PART_OF_LIMIT = 1_000
 PART_OF_REST = 8
 
-MOST_KEPT = 20_000  # windows of one limit in a process: 8 MB; beyond, the oldest is forgotten
+# Windows of one limit in a process: 8 MB. Beyond, those that are over are forgotten, or else whose subject has not come
+# for longest.
+MOST_KEPT = 20_000
+LOOK_EVERY = 1.0  # seconds between two looks for what is over: one takes milliseconds
 COUNTING_LIMIT = 1.0  # seconds that a request waits for its use to be counted
 AWAY_FOR = 5.0  # seconds after a failure within which the database is not asked again
 # Seconds for which a process believes that an account may not log in: another may have let somebody in since, whose
@@ -108,16 +112,33 @@ class _Limit:
     ) -> None:
         self.policy, self.rate, self.clock, self.unasked, self.believed = policy, rate, clock, unasked, believed
         self.most = rate.count - SET_ASIDE if 0 < unasked < rate.count else rate.count
-        self._windows: dict[Hashable, _Window] = {}
+        # Who came last stands last.
+        self._windows: OrderedDict[Hashable, _Window] = OrderedDict()
+        self._look_at = 0.0
 
     def find(self, subject: Hashable) -> _Window:
         """Give the window of a subject, a fresh one where none is known."""
         window = self._windows.get(subject)
         if window is None:
-            while len(self._windows) >= MOST_KEPT:
-                del self._windows[next(iter(self._windows))]
+            if len(self._windows) >= MOST_KEPT:
+                self._make_room()
             window = self._windows[subject] = _Window()
+        else:
+            self._windows.move_to_end(subject)
         return window
+
+    def _make_room(self) -> None:
+        """Forget the windows that are over, or else that of whoever has not come for longest."""
+        now = self.clock()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._drop_over(now)
+        while len(self._windows) >= MOST_KEPT:
+            self._windows.popitem(last=False)
+
+    def _drop_over(self, now: float) -> None:
+        for subject in [each for each, window in self._windows.items() if window.ends <= now and not window.waiting]:
+            del self._windows[subject]
 
     def give_back(self, subject: Hashable) -> None:
         """Know that there is one use more to be had of a subject's window."""

@@ -12,7 +12,7 @@ import pytest
 from service import embedded
 from service.caller import NOBODY_YET, Caller
 from service.database import Connection, Database
-from service.limits import MOST_KEPT, LimitReached, Limits, Standing, headers_of
+from service.limits import MOST_KEPT, LimitReached, Limits, Standing, _Limit, headers_of
 from service.queries import DELETE_OLD_LIMITS, SAVE_USE
 from service.seal import Seal
 from service.setting_values import Rate, Secret
@@ -347,12 +347,15 @@ async def test_a_try_that_is_given_back_is_one_and_other_processes_hear_of_it_wi
     assert await passed(lambda: one.take_login(account, ADDRESS), 1) == 0
 
 
-async def test_giving_back_more_than_was_taken_makes_no_room(make: Callable[..., Limits]) -> None:
+async def test_giving_back_more_than_was_taken_makes_no_room(
+    make: Callable[..., Limits], caplog: pytest.LogCaptureFixture
+) -> None:
     account, limits = uuid4().hex, make(limit_login=Rate(2, 900), limit_login_address=OFF)
     await limits.take_login(account, ADDRESS)
     for _ in range(5):
         await limits.give_back_login(account)
 
+    assert caplog.records == []
     assert await passed(lambda: limits.take_login(account, ADDRESS), 9) == 2
 
 
@@ -399,15 +402,71 @@ async def test_a_network_of_ipv6_is_one_address(make: Callable[..., Limits]) -> 
     limits.take_anonymous("2001:db8:0:1::1")
 
 
+def fill(limits: Limits, count: int, network: int = 10) -> None:
+    """Have so many addresses come, once each."""
+    for number in range(count):
+        limits.take_anonymous(f"{network}.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+
+
 async def test_however_many_addresses_there_are_what_is_remembered_is_bounded(make: Callable[..., Limits]) -> None:
     limits = make(limit_anonymous=Rate(1, 60))
-    for number in range(MOST_KEPT + 10):
-        limits.take_anonymous(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    fill(limits, MOST_KEPT + 10)
 
     assert len(limits._anonymous._windows) == MOST_KEPT
     with pytest.raises(LimitReached):
         limits.take_anonymous("10.0.0.10")
     limits.take_anonymous("10.0.0.9")
+
+
+async def test_whoever_is_refused_and_goes_on_is_remembered_however_many_others_come(
+    make: Callable[..., Limits],
+) -> None:
+    limits = make(limit_anonymous=Rate(1, 60))
+    limits.take_anonymous(ADDRESS)
+    for network in (10, 11, 12):
+        with pytest.raises(LimitReached):
+            limits.take_anonymous(ADDRESS)
+        fill(limits, MOST_KEPT - 1, network)
+
+    with pytest.raises(LimitReached):
+        limits.take_anonymous(ADDRESS)
+
+
+async def test_windows_that_are_over_make_room_before_any_that_runs(make: Callable[..., Limits], ticks: Ticks) -> None:
+    limits = make(limit_anonymous=Rate(2, 60))
+    fill(limits, MOST_KEPT - 1)
+    ticks.now += 30
+    for _ in range(2):
+        limits.take_anonymous(ADDRESS)
+    ticks.now += 29
+    # All others are heard of after it, and over before it.
+    fill(limits, MOST_KEPT - 1)
+    ticks.now += 1
+    limits.take_anonymous("192.0.2.1")
+
+    assert len(limits._anonymous._windows) == 2
+    with pytest.raises(LimitReached):
+        limits.take_anonymous(ADDRESS)
+
+
+async def test_what_is_over_is_looked_for_once_in_a_second_however_many_come(
+    make: Callable[..., Limits], ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = make(limit_anonymous=Rate(1, 60))
+    fill(limits, MOST_KEPT)
+    looked: list[float] = []
+    drop = _Limit._drop_over
+
+    def noting(limit: _Limit, now: float) -> None:
+        looked.append(now)
+        drop(limit, now)
+
+    monkeypatch.setattr(_Limit, "_drop_over", noting)
+    for number in range(1_000):
+        limits.take_anonymous(f"192.0.{number >> 8}.{number & 255}")
+        ticks.now += 0.0025
+
+    assert len(looked) == 3
 
 
 async def test_while_the_database_is_away_a_limit_of_the_same_numbers_stands_in(

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
+from litestar.datastructures import ResponseHeader
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
@@ -36,6 +37,9 @@ from service.runtime import Connection, runtime_of, time_of
 
 OF_A_CALLER = problems(
     InvalidRequest, Unauthenticated, InvalidToken, NoOwnSessions, TooManyRequests, Internal, Unavailable
+)
+CLEARED = ResponseHeader(
+    "Clear-Site-Data", value='"cache"', description="That a browser is to forget what it kept of our answers (W3C)"
 )
 NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749, 5.1
 
@@ -136,6 +140,7 @@ class AuthController(Controller):
         "/logout",
         guards=[require_caller_uncounted],
         status_code=204,
+        response_headers=[CLEARED],
         security=BEARER,
         operation_class=DescribedOperation,
         responses=OF_A_CALLER,

@@ -538,6 +538,16 @@ async def test_a_logout_clears_what_was_kept_and_nobody_elses(
     assert await kinds(admin, person) == ["logged_in", "logged_in", "logged_out"]
 
 
+async def test_a_logout_has_the_browser_forget_what_it_kept(http: httpx.AsyncClient, person: Person) -> None:
+    granted = await log_in(http, person)
+    answers = [await http.post("/api/auth/logout", headers=access(granted)) for _ in range(2)]
+    assert [each.status_code for each in answers] == [204, 401]
+    assert answers[0].headers["clear-site-data"] == '"cache"'
+    assert "clear-site-data" not in answers[1].headers
+    described = (await http.get("/openapi.json")).json()["paths"]["/api/auth/logout"]["post"]["responses"]
+    assert [status for status, each in described.items() if "Clear-Site-Data" in each["headers"]] == ["204"]
+
+
 async def test_a_logout_everywhere_ends_all_sessions_of_the_person_alone(
     http: httpx.AsyncClient, admin: Connection, person: Person, make_caller: MakeCaller
 ) -> None:
