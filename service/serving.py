@@ -76,13 +76,12 @@ def serve(found: Installation, host: str, port: int, workers: int, when_ready: C
 
 
 def _room_for_connections() -> int:
-    """Say how many connections a worker has files for; raises what this process may open, as far as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Say how many connections a worker has files for."""
     room = MOST_CONNECTIONS + OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < room:
-        soft = room if hard == resource.RLIM_INFINITY else min(room, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))  # the workers inherit it
-        room = soft
+    # Granian raised it to the hard limit as it was loaded, and the workers inherit it.
+    may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if may_open != resource.RLIM_INFINITY:
+        room = min(room, may_open)
     return max(room // 2, room - OTHER_FILES)
 
 
