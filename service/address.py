@@ -40,12 +40,15 @@ def counted_as(address: str) -> str:
     return str(IPv6Network((address, 64), strict=False))
 
 
-@lru_cache(maxsize=4_096)
 def _spelled(text: str) -> str | None:
     """Spell an address in its one usual way, without brackets, port and zone; None for what is none."""
     text = text.strip(' \t"')
-    if len(text) > LONGEST_ADDRESS:
-        return None
+    # Looked at first: what is kept below shall be small.
+    return _parsed(text) if len(text) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4_096)
+def _parsed(text: str) -> str | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -1,7 +1,8 @@
 """Who is let in, and how often: each request counts once, for the person whose token holds or for its address.
 
-Who has no token is counted by front.py, before anything else; a token's person, and whoever's does not hold, here. What
-a route for everybody answers to a token is counted as it is answered.
+Who has no token is counted by front.py, before anything else; a token's person, and whoever's does not hold, here. A
+route for everybody that does something counts by address before it does it, whatever token comes along; what one that
+does nothing answers to a token is counted as it is answered.
 """
 
 from collections.abc import Awaitable
@@ -25,14 +26,25 @@ async def admit(connection: Connection) -> Caller:
 
     Raises Unauthenticated, InvalidToken and LimitReached.
     """
+    caller = await _identify(connection)
+    await count_person(connection.scope, runtime_of(connection), caller)
+    return caller
+
+
+async def admit_uncounted(connection: Connection) -> Caller:
+    """Give the caller as admit does, but count nothing for a person; raises as admit does for who is none."""
+    caller = await _identify(connection)
+    _state_of(connection.scope).setdefault(STANDINGS, [])
+    return caller
+
+
+async def _identify(connection: Connection) -> Caller:
     runtime = runtime_of(connection)
     try:
-        caller = await identify(connection, runtime.tokens, time_of(connection))
+        return await identify(connection, runtime.tokens, time_of(connection))
     except (Unauthenticated, InvalidToken):
         count_anonymous(connection.scope, runtime)
         raise
-    await count_person(connection.scope, runtime, caller)
-    return caller
 
 
 async def count_person(scope: Scope, runtime: Runtime, caller: Caller) -> None:
@@ -62,6 +74,13 @@ async def count_login(connection: Connection, account: str) -> None:
     runtime = runtime_of(connection)
     address = address_of(connection.scope, runtime.settings)
     await _note(connection.scope, runtime.limits.take_login(account, address))
+
+
+async def count_refresh(connection: Connection) -> None:
+    """Count the use of a refresh token, besides the request, before it is looked for. Raises LimitReached."""
+    runtime = runtime_of(connection)
+    address = address_of(connection.scope, runtime.settings)
+    await _note(connection.scope, runtime.limits.take_refresh(address))
 
 
 def is_counted(scope: Scope) -> bool:

@@ -1,5 +1,6 @@
 """Request bodies: strict JSON, and every wrong field named, not just the first."""
 
+import asyncio
 from collections.abc import Generator
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -13,11 +14,12 @@ from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 from typing_extensions import override
 
-from service.errors import InvalidRequest, MalformedBody, UnsupportedMediaType, Wrong
+from service.errors import InvalidRequest, MalformedBody, RequestTimeout, UnsupportedMediaType, Wrong
 
 T = TypeVar("T")
 
 WITHOUT_NUL = r"^[^\u0000]*$"  # which Postgres can keep in no text
+BODY_TIMEOUT = 30  # seconds that a client may take to send a body
 MOST_WRONGS = 5_000  # a body of 1 MiB could otherwise be answered with twenty times its size
 
 
@@ -30,9 +32,12 @@ class BodyRequest(Request[Any, Any, Any]):
 
     @override
     async def body(self) -> bytes:
-        """Read the body. Raises MalformedBody where it is empty or breaks off."""
+        """Read the body. Raises MalformedBody where it is empty or breaks off, RequestTimeout where it does not end."""
         try:
-            body = await super().body()
+            async with asyncio.timeout(BODY_TIMEOUT):
+                body = await super().body()
+        except TimeoutError as error:
+            raise RequestTimeout from error
         except InternalServerException as error:
             raise MalformedBody("The body broke off before its end") from error
         if not body:

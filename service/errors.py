@@ -149,6 +149,16 @@ class MethodNotAllowed(Problem):
     status, code, title = 405, "method_not_allowed", "Method not allowed"
 
 
+class RequestTimeout(Problem):
+    """The body took longer than 30 seconds."""
+
+    status, code, title = 408, "request_timeout", "Request timeout"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers["Connection"] = "close"  # RFC 9110, 15.5.9: the rest of the body is not waited for
+
+
 class BodyTooLarge(Problem):
     """A body may have at most 1 MiB."""
 

@@ -32,6 +32,8 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # What has no business in a path and may be a secret, sent to the wrong place: an e-mail address, or what is longer than
 # any id.
 SECRET = re.compile(r"[^/]*@[^/]*|[^/]{37,}")
+FIRST_ERROR = 400  # of the statuses
+SAFE = {"GET", "HEAD", "OPTIONS"}  # methods by which nothing is done (RFC 9110, 9.2.1)
 UNLIMITED = "/health/"  # whoever watches over the service shall always get an answer
 
 
@@ -88,7 +90,8 @@ class Front:
                 return
             if message["type"] == "http.response.start":
                 problem = None if is_counted(scope) else self._count(scope)
-                if problem is not None:
+                # What has been done is told: who is refused would do it again, or has lost what they were given.
+                if problem is not None and (method in SAFE or message["status"] >= FIRST_ERROR):
                     await _refuse(problem, answer)
                     refused = True
                     return

@@ -6,9 +6,9 @@ from functools import lru_cache
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
-from service.admission import admit
+from service.admission import admit, admit_uncounted, count_anonymous
 from service.errors import Forbidden, InvalidRequest, NotFound, Wrong
-from service.runtime import Connection
+from service.runtime import Connection, runtime_of
 
 FILE_NAME = re.compile(r"/?[A-Za-z0-9._-]{1,100}")
 
@@ -18,6 +18,11 @@ async def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
     connection.scope["user"] = await admit(connection)
 
 
+async def require_caller_uncounted(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let in as require_caller does, however many requests the person has made: for what only takes away."""
+    connection.scope["user"] = await admit_uncounted(connection)
+
+
 async def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let in whoever has a token of a tenant's admin, as require_caller does; raises Forbidden for all others."""
     await require_caller(connection, handler)
@@ -25,7 +30,12 @@ async def require_admin(connection: Connection, handler: BaseRouteHandler) -> No
         raise Forbidden
 
 
-def require_known_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
+async def require_room(connection: Connection, _: BaseRouteHandler) -> None:
+    """Count a request by its address, whatever token it carries, before its route acts. Raises LimitReached."""
+    count_anonymous(connection.scope, runtime_of(connection))
+
+
+async def require_known_parameters(connection: Connection, handler: BaseRouteHandler) -> None:
     """Raise InvalidRequest for a query parameter that the route does not have, or that comes twice.
 
     Left alone, a misspelt parameter is no error but a wrong answer.
@@ -43,7 +53,7 @@ def require_known_parameters(connection: Connection, handler: BaseRouteHandler) 
         raise InvalidRequest(errors=wrongs)
 
 
-def require_file_name(connection: Connection, _: BaseRouteHandler) -> None:
+async def require_file_name(connection: Connection, _: BaseRouteHandler) -> None:
     """Raise NotFound for a path that no file of ours has; Litestar asks the file system, which fails on some (NUL)."""
     if not FILE_NAME.fullmatch(connection.path_params["file_path"]):
         raise NotFound

@@ -16,6 +16,7 @@ import logging
 import math
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 
@@ -25,7 +26,7 @@ from service.address import counted_as
 from service.caller import NOBODY_YET, Caller
 from service.database import Database
 from service.errors import SessionEnded, TooManyRequests
-from service.queries import DELETE_OLD_LIMITS, SAVE_FRESH_START, SAVE_USE
+from service.queries import DELETE_OLD_LIMITS, SAVE_RETURN, SAVE_USE
 from service.setting_values import Rate, Secret
 from service.settings import Settings
 
@@ -42,12 +43,16 @@ SET_ASIDE = 2 * UNASKED * PROCESSES
 PART_OF_LIMIT = 1_000
 PART_OF_REST = 8
 
-MOST_KEPT = 20_000  # windows of one limit in a process: 8 MB; beyond, the oldest is forgotten
+# Windows of one limit in a process: 8 MB. Beyond, those that are over are forgotten, or else whose subject has not come
+# for longest.
+MOST_KEPT = 20_000
+LOOK_EVERY = 1.0  # seconds between two looks for what is over: one takes milliseconds
 COUNTING_LIMIT = 1.0  # seconds that a request waits for its use to be counted
 AWAY_FOR = 5.0  # seconds after a failure within which the database is not asked again
-# Seconds for which a process believes that an account may not log in: another may have let somebody in since, with
-# whom the account starts anew.
+# Seconds for which a process believes that an account may not log in: another may have let somebody in since, whose
+# try was given back.
 REFUSAL_BELIEVED = 5.0
+REFRESHES_A_LOGIN = 10  # of one address
 TIDY_EVERY = 60.0  # seconds, give or take half
 
 
@@ -107,20 +112,39 @@ class _Limit:
     ) -> None:
         self.policy, self.rate, self.clock, self.unasked, self.believed = policy, rate, clock, unasked, believed
         self.most = rate.count - SET_ASIDE if 0 < unasked < rate.count else rate.count
-        self._windows: dict[Hashable, _Window] = {}
+        # Who came last stands last.
+        self._windows: OrderedDict[Hashable, _Window] = OrderedDict()
+        self._look_at = 0.0
 
     def find(self, subject: Hashable) -> _Window:
         """Give the window of a subject, a fresh one where none is known."""
         window = self._windows.get(subject)
         if window is None:
-            while len(self._windows) >= MOST_KEPT:
-                del self._windows[next(iter(self._windows))]
+            if len(self._windows) >= MOST_KEPT:
+                self._make_room()
             window = self._windows[subject] = _Window()
+        else:
+            self._windows.move_to_end(subject)
         return window
 
-    def forget(self, subject: Hashable) -> None:
-        """Know no longer how a subject stands."""
-        self._windows.pop(subject, None)
+    def _make_room(self) -> None:
+        """Forget the windows that are over, or else that of whoever has not come for longest."""
+        now = self.clock()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._drop_over(now)
+        while len(self._windows) >= MOST_KEPT:
+            self._windows.popitem(last=False)
+
+    def _drop_over(self, now: float) -> None:
+        for subject in [each for each, window in self._windows.items() if window.ends <= now and not window.waiting]:
+            del self._windows[subject]
+
+    def give_back(self, subject: Hashable) -> None:
+        """Know that there is one use more to be had of a subject's window."""
+        window = self._windows.get(subject)
+        if window is not None:
+            window.rest += 1
 
     def spend(self, window: _Window) -> Standing | None:
         """Spend a use that this process has; None where the database must be asked. Raises LimitReached."""
@@ -177,7 +201,10 @@ class Limits:
         # Never asked for: whatever is thrown at what nobody needs a token for, it shall cost no statement.
         self._anonymous = _Limit("anonymous", anonymous, clock, unasked=anonymous.count)
         self._login = _Limit("login", settings.limit_login, clock, believed=REFUSAL_BELIEVED)
-        self._login_address = _Limit("login-address", settings.limit_login_address, clock)
+        address = settings.limit_login_address
+        self._login_address = _Limit("login-address", address, clock)
+        # Each open page refreshes, four times an hour, where its person logged in once.
+        self._refresh = _Limit("refresh-address", Rate(REFRESHES_A_LOGIN * address.count, address.seconds), clock)
 
     def start(self) -> None:
         """Begin to remove, now and then, what is over."""
@@ -208,26 +235,35 @@ class Limits:
         """Count a try to log in to an account, before its password is looked at; raises as take_person does.
 
         `account` is whatever names it, in one spelling, whether there is one or not. Whose address is refused spends
-        nothing of the account's: nobody locks others out from one place.
-        """
-        standings = await self.take_login_address(address)
-        return standings + await self._take(self._login, account, NOBODY_YET, account.encode())
+        nothing of the account's. Whoever tries an account as often as its limit has locked it, for its owner too, until
+        the window ends.
 
-    async def take_login_address(self, address: str) -> list[Standing]:
-        """Count a try to log in, or the use of a refresh token, by address alone; raises as take_person does."""
-        counted = counted_as(address)
-        return await self._take(self._login_address, counted, NOBODY_YET, counted.encode())
+        Gives how the address stands. How the account does, only a refusal tells: it would say when its owner logs in.
+        """
+        standings = await self._take_by_address(self._login_address, address)
+        await self._take(self._login, account, NOBODY_YET, account.encode())
+        return standings
 
     async def give_back_login(self, account: str) -> None:
-        """Have an account start anew, since somebody has logged in to it."""
-        self._login.forget(account)
+        """Give an account back the try that was counted last: it was a login, or was not looked at."""
         if not self._login.rate.count:
             return
         try:
             async with asyncio.timeout(COUNTING_LIMIT), self._database.transaction(NOBODY_YET) as transaction:
-                await transaction.fetch(SAVE_FRESH_START, subject=self._digest(self._login, account.encode()))
+                subject = self._digest(self._login, account.encode())
+                await transaction.fetch(SAVE_RETURN, subject=subject, most=self._login.most)
         except Exception as error:  # noqa: BLE001 - who has logged in shall not fail of it; the window ends by itself
-            log.warning("an account's tries to log in could not be taken back: %r", error)
+            log.warning("a try to log in could not be given back: %r", error)
+        # After the database, which would else be asked before it knows.
+        self._login.give_back(account)
+
+    async def take_refresh(self, address: str) -> list[Standing]:
+        """Count the use of a refresh token, before it is looked for; raises as take_person does."""
+        return await self._take_by_address(self._refresh, address)
+
+    async def _take_by_address(self, limit: _Limit, address: str) -> list[Standing]:
+        counted = counted_as(address)
+        return await self._take(limit, counted, NOBODY_YET, counted.encode())
 
     async def _take(self, limit: _Limit, subject: Hashable, caller: Caller, name: bytes) -> list[Standing]:
         if not limit.rate.count:

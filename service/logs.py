@@ -40,17 +40,26 @@ class RequestRecord(logging.LogRecord):
 
 
 class _Lines(structlog.stdlib.ProcessorFormatter):
-    """The lines as text; a request's by the short way."""
+    """The lines as text, of which none tells a terminal what to do; a request's by the short way."""
 
     def format(self, record: logging.LogRecord) -> str:
         if type(record) is not RequestRecord:
-            return super().format(record)
+            return _printable(super().format(record))
         path = record.path
-        return (
+        return _printable(
             f"{_instant(record)} [info     ] request [{REQUESTS}] method={record.method} ms={record.ms}"
             f" path={path if QUOTED.isdisjoint(path) else repr(path)} request_id={record.request_id}"
             f" status={record.status}"
         )
+
+
+def _printable(text: str) -> str:
+    """Spell what cannot be printed as Python does, but line breaks and tabs, which a traceback has."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 class _Objects(structlog.stdlib.ProcessorFormatter):

@@ -14,7 +14,7 @@ from litestar.openapi.spec import (
 )
 from msgspec import Struct
 
-from service.errors import InvalidToken, Problem, ProviderUnavailable, Wrong
+from service.errors import BodyTooLarge, InvalidToken, Problem, ProviderUnavailable, RequestTimeout, Wrong
 
 BEARER: list[SecurityRequirement] = [{"bearer": []}]
 BEARER_OR_NOBODY: list[SecurityRequirement] = [{"bearer": []}, {}]
@@ -34,11 +34,13 @@ class ProblemDocument(Struct):
 def problems(*kinds: type[Problem]) -> dict[int, ResponseSpec]:
     """Describe what a route may raise; what has one status is one response.
 
-    Whatever looks at a token may need its provider for that.
+    Whatever looks at a token may need its provider for that, and whatever takes a body does not wait for it for ever.
     """
     said: dict[int, list[str]] = {}
     if InvalidToken in kinds:
         kinds = (*kinds, ProviderUnavailable)
+    if BodyTooLarge in kinds:
+        kinds = (*kinds, RequestTimeout)
     for kind in kinds:
         said.setdefault(kind.status, []).append(f"`{kind.code}`: {kind.__doc__}")
     return {

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import threading
@@ -28,6 +29,9 @@ from service.queries import FIND_CONTEXT
 from service.seal import Seal
 
 HEADER_TIMEOUT = 30_000  # milliseconds that a client may take to send its headers
+# Connections that a worker keeps, most of them idle; beyond, nobody is answered until one ends. Each takes some KiB.
+MOST_CONNECTIONS = 8_192
+OTHER_FILES = 256  # that a worker has open: the pool, providers, OpenAI, libraries
 STOP_TIMEOUT = 10  # seconds that a worker may take to finish what it has begun
 READY_LIMIT = 30.0  # seconds
 
@@ -49,6 +53,7 @@ def serve(found: Installation, host: str, port: int, workers: int, when_ready: C
         address=host,
         port=port,
         workers=workers,
+        backpressure=_room_for_connections(),
         loop=Loops.uvloop,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT),
@@ -68,6 +73,16 @@ def serve(found: Installation, host: str, port: int, workers: int, when_ready: C
     threading.Thread(target=_tell, args=(host, port, when_ready), daemon=True).start()
     # Not Granian's own loader, which imports from the working folder first and fails where that is a package.
     server.serve(target_loader=_make_application, wrap_loader=False)
+
+
+def _room_for_connections() -> int:
+    """Say how many connections a worker has files for."""
+    room = MOST_CONNECTIONS + OTHER_FILES
+    # Granian raised it to the hard limit as it was loaded, and the workers inherit it.
+    may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if may_open != resource.RLIM_INFINITY:
+        room = min(room, may_open)
+    return max(room // 2, room - OTHER_FILES)
 
 
 def _make_application() -> ASGIApp:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.address import address_of, counted_as
+from service import address as module
+from service.address import LONGEST_ADDRESS, address_of, counted_as
 from service.settings import Settings
 
 PEER = "192.0.2.1"
@@ -114,3 +115,13 @@ def test_a_peer_without_an_address_is_unknown() -> None:
 )
 def test_ipv6_counts_by_its_network(address: str, counted: str) -> None:
     assert counted_as(address) == counted
+
+
+def test_what_is_too_long_for_an_address_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[str] = []
+    monkeypatch.setattr(module, "_parsed", kept.append)
+    for length in (LONGEST_ADDRESS, LONGEST_ADDRESS + 1, 60_000):
+        found(b"f" * length, proxies=1)
+    found(b" " * 60_000 + b"203.0.113.7", proxies=1)
+
+    assert [each for each in kept if each != PEER] == ["f" * LONGEST_ADDRESS, "203.0.113.7"]

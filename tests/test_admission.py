@@ -11,17 +11,21 @@ from uuid import uuid4
 import httpx
 import msgspec
 import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
 
 from service import express
 from service.admission import count_anonymous, count_login, standings_of
+from service.app import create_app
 from service.caller import Caller
 from service.database import Connection, Database
 from service.embedded import Server
+from service.front import Front
 from service.limits import LimitReached, Limits
 from service.patterns import routes, sample
 from service.pool import Pool
 from service.recommendations.story import Recommender
-from service.setting_values import Rate
+from service.setting_values import Origins, Rate
 from service.settings import Settings
 from tests.conftest import SEAL_KEY, Serve, bearer, run_as_admin, sign
 from tests.wire import exchange, request, status_of
@@ -264,12 +268,59 @@ async def test_a_try_to_log_in_counts_besides_its_request_and_what_refuses_it_is
         return count_login(connection, account)
 
     assert [await count(counting) for counting in (log_in, log_in, log_in, log_in)] == [
-        [("anonymous", 4), ("login-address", 2), ("login", 0)],
+        # How the account stands is not said, until it is refused: that would tell when its owner logs in.
+        [("anonymous", 4), ("login-address", 2)],
         # The address's use is not said, since it is the account that is refused.
         [("anonymous", 3), ("login", 0)],
         [("anonymous", 2), ("login", 0)],
         [("anonymous", 1), ("login-address", 0)],
     ]
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "told"),
+    [("POST", 200, 200), ("POST", 201, 201), ("DELETE", 204, 204), ("POST", 404, 429), ("GET", 200, 429)],
+)
+async def test_the_answer_of_what_has_been_done_is_never_put_away(
+    database: Database, settings: Settings, method: str, status: int, told: int
+) -> None:
+    limited = msgspec.structs.replace(settings, limit_anonymous=Rate(1, 60))
+    app = Litestar()
+    app.state.runtime = SimpleNamespace(settings=limited, limits=Limits(database, limited, SEAL_KEY))
+
+    async def inner(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b"done", "more_body": False})
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    front: Any = Front(app, inner, Origins())
+    headers = [(b"host", b"a"), (b"authorization", b"Bearer x.y.z")]
+    for _ in range(2):
+        scope = {"type": "http", "method": method, "path": "/", "http_version": "1.1", "client": None}
+        await front(scope | {"headers": headers}, None, send)
+
+    assert [each["status"] for each in sent[::2]] == [status, told]
+    assert (sent[3]["body"] == b"done") == (told == status)
+    assert dict(sent[2]["headers"])[b"ratelimit"] == b'"anonymous";r=0;t=60'
+
+
+def test_every_route_that_does_something_counts_before_it_does(settings: Settings) -> None:
+    app: Any = create_app(settings)
+    doing = {
+        f"{method} {route.path}": {getattr(guard, "func", guard).__name__ for guard in handler.resolve_guards()}
+        for route in app._litestar.routes
+        if isinstance(route, HTTPRoute)
+        for method, (handler, _) in route.route_handler_map.items()
+        if method not in {"GET", "HEAD", "OPTIONS"}
+    }
+    counting = {"require_caller", "require_caller_uncounted", "require_admin", "require_room"}
+
+    assert len(doing) == 9
+    assert [route for route, guards in doing.items() if not guards & counting] == []
 
 
 WEIRD = [

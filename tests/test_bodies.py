@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
+from service.bodies import BODY_TIMEOUT
 from service.caller import Caller
 from service.database import Connection
+from service.errors import RequestTimeout
 from tests.conftest import bearer, sign
 from tests.wire import body_of, exchange, request, status_of
 
@@ -300,6 +302,30 @@ async def test_a_body_that_breaks_off_is_malformed(
     assert status_of(answer) == 400
     assert json.loads(body_of(answer))["detail"] == "The body broke off before its end"
     assert await count_days(admin, caller) == 0
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 500", "Transfer-Encoding: chunked"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    client: httpx.AsyncClient, caller: Caller, admin: Connection, framing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.bodies.BODY_TIMEOUT", 0.2)
+    body = f"{len(JSON):x}\r\n".encode() + JSON if "chunked" in framing else JSON
+    kept_open = spell(caller, framing, body=body).replace(b"Connection: close\r\n", b"")
+    answer = await exchange(client, kept_open)
+
+    assert status_of(answer) == 408
+    assert json.loads(body_of(answer)) == {
+        "status": 408,
+        "type": "urn:daymark:problem:request_timeout",
+        "title": "Request timeout",
+        "detail": "The body took longer than 30 seconds.",
+        "code": "request_timeout",
+    }
+    assert await count_days(admin, caller) == 0
+
+
+def test_the_time_that_a_problem_names_is_the_one_that_is_given() -> None:
+    assert str(RequestTimeout()) == f"The body took longer than {BODY_TIMEOUT} seconds."
 
 
 async def test_a_client_that_goes_away_in_the_middle_of_its_body_leaves_nothing_behind(

@@ -12,7 +12,7 @@ import pytest
 from service import embedded
 from service.caller import NOBODY_YET, Caller
 from service.database import Connection, Database
-from service.limits import MOST_KEPT, LimitReached, Limits, Standing, headers_of
+from service.limits import MOST_KEPT, LimitReached, Limits, Standing, _Limit, headers_of
 from service.queries import DELETE_OLD_LIMITS, SAVE_USE
 from service.seal import Seal
 from service.setting_values import Rate, Secret
@@ -306,7 +306,8 @@ async def test_an_account_that_is_called_like_an_address_is_not_that_address(mak
     name = f"2001:db8:{uuid4().hex[:4]}::/64"
     limits = make(limit_login=Rate(2, 900), limit_login_address=Rate(2, 900))
 
-    assert [each.left for each in await limits.take_login(name, name.removesuffix("/64"))] == [1, 1]
+    for left in (1, 0):
+        assert [each.left for each in await limits.take_login(name, name.removesuffix("/64"))] == [left]
 
 
 async def test_an_address_that_is_refused_spends_nothing_of_an_account(make: Callable[..., Limits]) -> None:
@@ -315,23 +316,65 @@ async def test_an_address_that_is_refused_spends_nothing_of_an_account(make: Cal
     await limits.take_login(account, address)
     assert await passed(lambda: limits.take_login(account, address), 5) == 0
 
-    [_, login] = await limits.take_login(account, f"2001:db8:{uuid4().hex[:4]}:1::1")
-    assert (login.policy, login.left) == ("login", 0)
+    elsewhere = [f"2001:db8:{uuid4().hex[:4]}:{number}::1" for number in range(2)]
+    assert [await passed(lambda at=at: limits.take_login(account, at), 1) for at in elsewhere] == [1, 0]  # type: ignore[misc]
 
 
-async def test_who_has_logged_in_starts_anew_and_other_processes_hear_of_it_within_seconds(
+async def test_how_an_account_stands_only_a_refusal_tells(make: Callable[..., Limits]) -> None:
+    account, address = uuid4().hex, f"2001:db8:{uuid4().hex[:4]}::1"
+    limits = make(limit_login=Rate(1, 900), limit_login_address=Rate(9, 900))
+
+    assert [each.policy for each in await limits.take_login(account, address)] == ["login-address"]
+    with pytest.raises(LimitReached) as refused:
+        await limits.take_login(account, address)
+    assert refused.value.standing == Standing("login", Rate(1, 900), 0, 900)
+
+
+async def test_a_try_that_is_given_back_is_one_and_other_processes_hear_of_it_within_seconds(
     make: Callable[..., Limits], ticks: Ticks
 ) -> None:
     account = uuid4().hex
-    one, other = (make(limit_login=Rate(2, 900), limit_login_address=OFF) for _ in range(2))
-    assert await passed(lambda: one.take_login(account, ADDRESS), 3) == 2
+    one, other = (make(limit_login=Rate(3, 900), limit_login_address=OFF) for _ in range(2))
+    assert await passed(lambda: one.take_login(account, ADDRESS), 4) == 3
     assert await passed(lambda: other.take_login(account, ADDRESS), 1) == 0
 
     await one.give_back_login(account)
-    assert (await one.take_login(account, ADDRESS))[0].left == 1
+    assert await passed(lambda: one.take_login(account, ADDRESS), 2) == 1
+    await one.give_back_login(account)
     assert await passed(lambda: other.take_login(account, ADDRESS), 1) == 0
     ticks.now += 5
-    assert (await other.take_login(account, ADDRESS))[0].left == 0
+    assert await passed(lambda: other.take_login(account, ADDRESS), 2) == 1
+    assert await passed(lambda: one.take_login(account, ADDRESS), 1) == 0
+
+
+async def test_giving_back_more_than_was_taken_makes_no_room(
+    make: Callable[..., Limits], caplog: pytest.LogCaptureFixture
+) -> None:
+    account, limits = uuid4().hex, make(limit_login=Rate(2, 900), limit_login_address=OFF)
+    await limits.take_login(account, ADDRESS)
+    for _ in range(5):
+        await limits.give_back_login(account)
+
+    assert caplog.records == []
+    assert await passed(lambda: limits.take_login(account, ADDRESS), 9) == 2
+
+
+async def test_of_an_address_ten_times_as_many_refreshes_as_log_ins_pass_over_all_processes(
+    make: Callable[..., Limits],
+) -> None:
+    network = f"2001:db8:{uuid4().hex[:4]}"
+    processes = [make(limit_login_address=Rate(3, 900)) for _ in range(2)]
+    taken = await asyncio.gather(
+        *(passed(lambda limits=limits: limits.take_refresh(f"{network}::1"), 20) for limits in processes)  # type: ignore[misc]
+    )
+
+    assert sum(taken) == 30
+    with pytest.raises(LimitReached) as refused:
+        await processes[0].take_refresh(f"{network}::2")
+    assert refused.value.standing.policy == "refresh-address"
+    # What is used up for refreshing is not for logging in.
+    assert await passed(lambda: processes[0].take_login(uuid4().hex, f"{network}::1"), 4) == 3
+    assert await make(limit_login_address=OFF).take_refresh(f"{network}::1") == []
 
 
 async def test_who_is_nobody_costs_no_statement_and_is_held_to_the_limit(
@@ -359,15 +402,71 @@ async def test_a_network_of_ipv6_is_one_address(make: Callable[..., Limits]) -> 
     limits.take_anonymous("2001:db8:0:1::1")
 
 
+def fill(limits: Limits, count: int, network: int = 10) -> None:
+    """Have so many addresses come, once each."""
+    for number in range(count):
+        limits.take_anonymous(f"{network}.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+
+
 async def test_however_many_addresses_there_are_what_is_remembered_is_bounded(make: Callable[..., Limits]) -> None:
     limits = make(limit_anonymous=Rate(1, 60))
-    for number in range(MOST_KEPT + 10):
-        limits.take_anonymous(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    fill(limits, MOST_KEPT + 10)
 
     assert len(limits._anonymous._windows) == MOST_KEPT
     with pytest.raises(LimitReached):
         limits.take_anonymous("10.0.0.10")
     limits.take_anonymous("10.0.0.9")
+
+
+async def test_whoever_is_refused_and_goes_on_is_remembered_however_many_others_come(
+    make: Callable[..., Limits],
+) -> None:
+    limits = make(limit_anonymous=Rate(1, 60))
+    limits.take_anonymous(ADDRESS)
+    for network in (10, 11, 12):
+        with pytest.raises(LimitReached):
+            limits.take_anonymous(ADDRESS)
+        fill(limits, MOST_KEPT - 1, network)
+
+    with pytest.raises(LimitReached):
+        limits.take_anonymous(ADDRESS)
+
+
+async def test_windows_that_are_over_make_room_before_any_that_runs(make: Callable[..., Limits], ticks: Ticks) -> None:
+    limits = make(limit_anonymous=Rate(2, 60))
+    fill(limits, MOST_KEPT - 1)
+    ticks.now += 30
+    for _ in range(2):
+        limits.take_anonymous(ADDRESS)
+    ticks.now += 29
+    # All others are heard of after it, and over before it.
+    fill(limits, MOST_KEPT - 1)
+    ticks.now += 1
+    limits.take_anonymous("192.0.2.1")
+
+    assert len(limits._anonymous._windows) == 2
+    with pytest.raises(LimitReached):
+        limits.take_anonymous(ADDRESS)
+
+
+async def test_what_is_over_is_looked_for_once_in_a_second_however_many_come(
+    make: Callable[..., Limits], ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = make(limit_anonymous=Rate(1, 60))
+    fill(limits, MOST_KEPT)
+    looked: list[float] = []
+    drop = _Limit._drop_over
+
+    def noting(limit: _Limit, now: float) -> None:
+        looked.append(now)
+        drop(limit, now)
+
+    monkeypatch.setattr(_Limit, "_drop_over", noting)
+    for number in range(1_000):
+        limits.take_anonymous(f"192.0.{number >> 8}.{number & 255}")
+        ticks.now += 0.0025
+
+    assert len(looked) == 3
 
 
 async def test_while_the_database_is_away_a_limit_of_the_same_numbers_stands_in(
@@ -378,7 +477,7 @@ async def test_while_the_database_is_away_a_limit_of_the_same_numbers_stands_in(
     assert await passed(lambda: limits.take_person(caller), 8) == 5
     assert await passed(lambda: limits.take_login("ada", ADDRESS), 5) == 3
     await limits.give_back_login("ada")
-    assert (await limits.take_login("ada", ADDRESS))[1].left == 2
+    assert await passed(lambda: limits.take_login("ada", ADDRESS), 2) == 1
     # It is asked once, and then left alone for a while.
     assert asked == [caller, NOBODY_YET]
 

@@ -86,7 +86,22 @@ def test_every_library_writes_through_the_one_handler() -> None:
     }
 
 
-ODD_PATHS = ["/a", "/a b", "/a=b", '/"', "/it's", "/ä", "/\udcff", "/\n", "/\\", "/\x00", "/\u2028", ""]
+@pytest.mark.parametrize("form", ["json", "text"])
+@pytest.mark.parametrize("odd", ["\x1b", "\x07", "\x00", "\x0b", "\x7f", "\x85", "\x9b", "\u2028", "\u202e", "\udcff"])
+def test_no_line_tells_a_terminal_what_to_do(form: LogFormat, odd: str) -> None:
+    path = f"/a{odd}[2J"
+    for each in (RequestRecord("the-one", "GET", path, 404, 1.5), record(f"served {path}", path=path)):
+        line = formatter(form).format(each)
+        assert line.isprintable()
+        assert f"/a{odd.encode('unicode_escape').decode()}[2J" in line or json.loads(line)["path"] == path
+
+
+def test_of_what_cannot_be_printed_a_traceback_keeps_its_line_breaks_and_tabs() -> None:
+    line = formatter("text").format(record("first\n\tsecond\r\x1b"))
+    assert "first\n\tsecond\\r\\x1b" in line
+
+
+ODD_PATHS = ["/a", "/a b", "/a=b", '/"', "/it's", "/ä", "/\udcff", "/\n", "/\\", "/\x00", "/\x1b[2J", "/\u2028", ""]
 
 
 @pytest.mark.parametrize("path", ODD_PATHS)

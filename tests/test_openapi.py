@@ -73,7 +73,7 @@ async def test_every_route_says_who_may_ask_and_what_may_go_wrong(client: httpx.
     }
     assert described == {
         "get /api/insights/patterns": ([{"bearer": []}, {}], "200 304 400 401 404 429 500 503"),
-        "post /api/insights/patterns": ([{"bearer": []}], "201 400 401 403 413 415 429 500 503"),
+        "post /api/insights/patterns": ([{"bearer": []}], "201 400 401 403 408 413 415 429 500 503"),
         "delete /api/insights/patterns/{day}": ([{"bearer": []}], "204 400 401 404 429 500 503"),
         "get /api/insights/recommendations": ([{"bearer": []}, {}], "200 304 400 401 404 429 500 503"),
         "post /api/insights/recommendations/{recommendation_id}/viewed": (
@@ -83,11 +83,11 @@ async def test_every_route_says_who_may_ask_and_what_may_go_wrong(client: httpx.
         "post /api/insights/recommendations/refresh": ([{"bearer": []}], "200 400 401 404 429 500 503"),
         "put /api/insights/recommendations/{recommendation_id}/feedback": (
             [{"bearer": []}],
-            "200 400 401 404 413 415 429 500 503",
+            "200 400 401 404 408 413 415 429 500 503",
         ),
         "get /api/insights/usage": ([{"bearer": []}], "200 400 401 403 429 500 503"),
-        "post /api/auth/login": ([{}], "200 400 401 404 413 415 429 500 503"),
-        "post /api/auth/refresh": ([{}], "200 400 401 404 409 413 415 429 500 503"),
+        "post /api/auth/login": ([{}], "200 400 401 404 408 413 415 429 500 503"),
+        "post /api/auth/refresh": ([{}], "200 400 401 404 408 409 413 415 429 500 503"),
         "post /api/auth/logout": ([{"bearer": []}], "204 400 401 403 404 429 500 503"),
         "get /api/auth/sessions": ([{"bearer": []}], "200 400 401 404 429 500 503"),
         "delete /api/auth/sessions/{session_id}": ([{"bearer": []}], "204 400 401 404 429 500 503"),
@@ -107,7 +107,7 @@ async def test_every_error_is_a_problem_document(client: httpx.AsyncClient) -> N
         if status >= "400"
     ]
 
-    assert len(errors) == 98
+    assert len(errors) == 102
     for status, response in errors:
         assert response["content"] == {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}

@@ -2,10 +2,12 @@
 
 import json
 import os
+import resource
 import signal
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -17,10 +19,11 @@ import pytest
 from service.caller import Caller
 from service.embedded import Server
 from service.seal import Seal
-from service.serving import ServingError, check_wall, find_address
+from service.serving import ServingError, _room_for_connections, check_wall, find_address
 from service.setting_values import Secret
-from tests.command import Running, ended, run, started, until
+from tests.command import DAYMARK, Running, ended, run, started, until
 from tests.conftest import SEAL_KEY, SECRET, run_as_admin, sign
+from tests.wire import request
 
 READY = "serving on 127.0.0.1:"
 PATTERNS = "/api/insights/patterns"
@@ -127,6 +130,43 @@ def listens(worker: int) -> bool:
     """Whether a worker has loaded the application, and its server's own thread has begun. Linux only."""
     threads = Path(f"/proc/{worker}/task").glob("*/comm")
     return any(each.read_text().startswith("tokio") for each in threads)
+
+
+@pytest.fixture
+def room_for_sockets() -> Iterator[None]:
+    """Let this process open as many files as it may at all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("room_for_sockets")
+def test_who_is_asked_for_answers_with_1500_idle_connections_beside_it(tmp_path: Path, service_url: str) -> None:
+    settings = {"DAYMARK_DATABASE_URL": service_url, "DAYMARK_JWT_SECRET": SECRET, "DAYMARK_SEAL_KEY": SEAL_KEY}
+    # As many files as most systems let a process open that does not ask for more.
+    narrow = ("sh", "-c", 'ulimit -Sn 1024; exec "$0" "$@"', DAYMARK)
+    with started(tmp_path, "serve", ready=READY, daymark=narrow, **settings) as serve, ExitStack() as idle:
+        for number in range(1_500):
+            connection = idle.enter_context(socket.create_connection(("127.0.0.1", serve.port), timeout=5))
+            if number % 2:
+                connection.sendall(request("GET", "/health/live").replace(b"Connection: close\r\n", b""))
+                assert connection.recv(4_096).startswith(b"HTTP/1.1 200 ")
+        answer = httpx.get(f"{serve.url}/health/live", timeout=1)
+
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("may_open", "room"),
+    [(256, 128), (512, 256), (1_024, 768), (8_448, 8_192), (20_000, 8_192), (resource.RLIM_INFINITY, 8_192)],
+)
+def test_a_worker_keeps_as_many_connections_as_it_has_files_for(
+    monkeypatch: pytest.MonkeyPatch, may_open: int, room: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (may_open, resource.RLIM_INFINITY))
+
+    assert _room_for_connections() == room
 
 
 def test_two_workers_one_of_which_is_killed(tmp_path: Path, service_url: str, caller: Caller) -> None:

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
+from litestar.datastructures import ResponseHeader
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from service.address import UNKNOWN, address_of
-from service.admission import count_login
+from service.admission import count_login, count_refresh
 from service.bodies import WITHOUT_NUL, StrictBody
 from service.caller import Caller
 from service.errors import (
@@ -29,7 +30,7 @@ from service.errors import (
     UnknownTenant,
     UnsupportedMediaType,
 )
-from service.guards import require_caller, require_known_parameters
+from service.guards import require_caller, require_caller_uncounted, require_known_parameters, require_room
 from service.identity.passwords import LONGEST
 from service.identity.sessions import Asker, Granted, OpenSession, Sessions
 from service.openapi import BEARER, DescribedOperation, problems
@@ -37,6 +38,9 @@ from service.runtime import Connection, runtime_of, time_of
 
 OF_A_CALLER = problems(
     InvalidRequest, Unauthenticated, InvalidToken, NoOwnSessions, TooManyRequests, Internal, Unavailable
+)
+CLEARED = ResponseHeader(
+    "Clear-Site-Data", value='"cache"', description="That a browser is to forget what it kept of our answers (W3C)"
 )
 NOT_STORED = {"Cache-Control": "no-store"}  # RFC 6749, 5.1
 
@@ -70,6 +74,7 @@ class AuthController(Controller):
 
     @post(
         "/login",
+        guards=[require_room],
         dto=StrictBody,
         return_dto=None,
         status_code=200,
@@ -93,12 +98,17 @@ class AuthController(Controller):
         sessions, limits = _sessions_of(request), runtime_of(request).limits
         login = await sessions.find_login(data.tenant, data.email)
         await count_login(request, login.account)
-        granted = await sessions.log_in(login, data.password, time_of(request), asker_of(request))
+        try:
+            granted = await sessions.log_in(login, data.password, time_of(request), asker_of(request))
+        except Busy:  # the password was not looked at
+            await limits.give_back_login(login.account)
+            raise
         await limits.give_back_login(login.account)
         return Response(granted, headers=NOT_STORED)
 
     @post(
         "/refresh",
+        guards=[require_room],
         dto=StrictBody,
         return_dto=None,
         status_code=200,
@@ -123,13 +133,15 @@ class AuthController(Controller):
         Each is good for one use. Used a second time it was stolen, by one or the other: its session ends, for both.
         """
         sessions, now = _sessions_of(request), time_of(request)
+        await count_refresh(request)
         granted = await sessions.refresh(data.refresh_token, now, asker_of(request))
         return Response(granted, headers=NOT_STORED)
 
     @post(
         "/logout",
-        guards=[require_caller],
+        guards=[require_caller_uncounted],
         status_code=204,
+        response_headers=[CLEARED],
         security=BEARER,
         operation_class=DescribedOperation,
         responses=OF_A_CALLER | problems(UnknownTenant),
@@ -156,7 +168,7 @@ class AuthController(Controller):
 
     @delete(
         "/sessions/{session_id:uuid}",
-        guards=[require_caller],
+        guards=[require_caller_uncounted],
         security=BEARER,
         operation_class=DescribedOperation,
         responses=problems(

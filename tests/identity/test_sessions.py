@@ -35,6 +35,7 @@ from tests.conftest import NOW, SECRET, Clock, MakeCaller, Serve, bearer, served
 
 PASSWORD = "correct horse battery staple"
 HASH = Passwords().hash(PASSWORD)
+BAD = {"Authorization": "Bearer x.y.z"}
 STRICT = {"Prefer": "handling=strict"}
 SCORES = {"energy": 80, "focus": 80, "fulfillment": 80}
 
@@ -258,12 +259,91 @@ async def test_so_many_wrong_passwords_of_an_account_are_looked_at_and_no_more_h
         assert (await here.post("/api/auth/login", json=other.login(email="new@x.test"))).status_code == 401
 
 
-async def test_a_login_has_the_account_start_anew(serve: Serve, person: Person) -> None:
+async def test_a_login_counts_for_nothing_and_takes_no_wrong_password_back(serve: Serve, person: Person) -> None:
     async with serve(limit_login=Rate(3, 900)) as http:
-        for _ in range(3):
-            for password in ("wrong horse battery staple", "wrong again battery staple", PASSWORD):
-                answer = await http.post("/api/auth/login", json=person.login(password=password))
-                assert answer.status_code == (200 if password == PASSWORD else 401)
+        statuses = []
+        for password in (
+            PASSWORD,
+            PASSWORD,
+            "wrong horse battery staple",
+            PASSWORD,
+            PASSWORD,
+            "wrong again",
+            "and again",
+        ):
+            answer = await http.post("/api/auth/login", json=person.login(password=password))
+            statuses.append(answer.status_code)
+            assert "login" not in answer.headers["ratelimit"]
+        assert statuses == [200, 200, 401, 200, 200, 401, 401]
+        answer = await http.post("/api/auth/login", json=person.login())
+        assert answer.status_code == 429
+        assert '"login";r=0' in answer.headers["ratelimit"]
+
+
+async def test_a_password_that_nobody_had_time_to_look_at_is_no_try(
+    serve: Serve, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(limit_login=Rate(2, 900)) as http:
+        with monkeypatch.context() as busy:
+            busy.setattr("service.identity.passwords.MOST_WAITING", 0)
+            for _ in range(4):
+                answer = await http.post("/api/auth/login", json=person.login())
+                assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert (await http.post("/api/auth/login", json=person.login())).status_code == 200
+
+
+async def test_so_many_refreshes_of_an_address_are_looked_at_and_what_is_refused_is_not_spent(
+    serve: Serve, person: Person
+) -> None:
+    near, far = ({"X-Forwarded-For": f"2001:db8:{uuid4().hex[:4]}:{number}::1"} for number in (1, 2))
+    async with serve(limit_login_address=Rate(1, 900), trusted_proxies=1) as http:
+        granted = (await http.post("/api/auth/login", json=person.login(), headers=near)).json()
+        for _ in range(10):
+            answer = await http.post("/api/auth/refresh", json={"refreshToken": "x"}, headers=near)
+            assert answer.status_code == 401
+        body = {"refreshToken": granted["refreshToken"]}
+        answer = await http.post("/api/auth/refresh", json=body, headers=near)
+        assert answer.status_code == 429
+        assert '"refresh-address";q=10;w=900' in answer.headers["ratelimit-policy"]
+        assert (await http.post("/api/auth/refresh", json=body, headers=far)).status_code == 200
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer x.y.z", "Basic x", "", "own"])
+async def test_whatever_token_comes_along_a_refresh_is_refused_before_its_token_is_spent(
+    serve: Serve, admin: Connection, person: Person, authorization: str | None
+) -> None:
+    async with serve() as unlimited, serve(limit_anonymous=Rate(2, 60)) as http:
+        granted = await log_in(unlimited, person)
+        headers = {} if authorization is None else {"Authorization": authorization}
+        if authorization == "own":
+            headers = access(granted)
+
+        async def next_of(granted: Any) -> httpx.Response:
+            return await http.post("/api/auth/refresh", json={"refreshToken": granted["refreshToken"]}, headers=headers)
+
+        second = await next_of(granted)
+        third = await next_of(second.json())
+        refused = await next_of(third.json())
+        assert [each.status_code for each in (second, third, refused)] == [200, 200, 429]
+        assert refused.json()["code"] == "too_many_requests"
+        assert (await http.post("/api/auth/login", json=person.login(), headers=headers)).status_code == 429
+        assert await kinds(admin, person) == ["logged_in", "refreshed", "refreshed"]
+        assert (await refresh(unlimited, third.json()["refreshToken"])).status_code == 200
+
+
+async def test_who_is_over_their_limit_still_gets_out(serve: Serve, person: Person) -> None:
+    async with serve(limit_person=Rate(1, 60), limit_anonymous=Rate(6, 60)) as http:
+        here, there, last = [await log_in(http, person) for _ in range(3)]
+        assert (await http.get("/api/auth/sessions", headers=access(last))).status_code == 200
+        assert (await http.get("/api/auth/sessions", headers=access(last))).status_code == 429
+        gone = await http.delete(f"/api/auth/sessions/{there['sessionId']}", headers=access(last))
+        out = [await http.post("/api/auth/logout", headers=access(each)) for each in (here, last)]
+        assert [each.status_code for each in (gone, *out)] == [204] * 3
+        assert "ratelimit" not in gone.headers
+        assert "ratelimit" not in out[0].headers
+        # Whoever has no token that holds is counted as ever.
+        statuses = [(await http.post("/api/auth/logout", headers=BAD)).status_code for _ in range(4)]
+        assert statuses == [401, 401, 401, 429]
 
 
 async def test_so_many_tries_of_an_address_are_looked_at_whatever_the_account(serve: Serve, person: Person) -> None:
@@ -496,6 +576,16 @@ async def test_a_logout_clears_what_was_kept_and_nobody_elses(
     assert (answer.status_code, answer.json()["cached"]) == (200, False)
     assert (await http.get("/api/insights/recommendations", headers=bearer(beside))).json()["cached"] is True
     assert await kinds(admin, person) == ["logged_in", "logged_in", "logged_out"]
+
+
+async def test_a_logout_has_the_browser_forget_what_it_kept(http: httpx.AsyncClient, person: Person) -> None:
+    granted = await log_in(http, person)
+    answers = [await http.post("/api/auth/logout", headers=access(granted)) for _ in range(2)]
+    assert [each.status_code for each in answers] == [204, 401]
+    assert answers[0].headers["clear-site-data"] == '"cache"'
+    assert "clear-site-data" not in answers[1].headers
+    described = (await http.get("/openapi.json")).json()["paths"]["/api/auth/logout"]["post"]["responses"]
+    assert [status for status, each in described.items() if "Clear-Site-Data" in each["headers"]] == ["204"]
 
 
 async def test_a_logout_everywhere_ends_all_sessions_of_the_person_alone(
