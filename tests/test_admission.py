@@ -364,19 +364,16 @@ async def test_what_nobody_needs_a_token_for_costs_no_statement_and_no_recommend
 
 
 async def test_postgres_sees_nothing_of_a_thousand_requests_of_nobody(
-    client: httpx.AsyncClient, admin: Connection
+    serve: Serve, admin: Connection, postgres: Server, own_database: str
 ) -> None:
-    # Whoever shares this database is at rest: the tests of one process run one after another, on a copy of their own.
-    counted = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
-    await admin.execute("select pg_stat_force_next_flush()")
-    before = await admin.fetchval(counted)
-    for number in range(500):
-        await client.get(
-            (PATTERNS, RECOMMENDATIONS)[number % 2], headers=(BAD, {}, {"Authorization": "Basic x"})[number % 3]
-        )
-        await client.post(PATTERNS, json=DAY, headers=BAD)
-    await admin.execute("select pg_stat_force_next_flush()")
-    after = await admin.fetchval(counted)
-
-    # The two that look, and the one that has what it did counted.
-    assert after - before <= 3
+    # A database that nobody else uses: what others did is counted when their backends come to it.
+    counted = "select xact_commit + xact_rollback from pg_stat_database where datname = $1"
+    before = await admin.fetchval(counted, own_database)
+    async with serve(database_url=postgres.url("daymark_service", own_database)) as client:
+        for number in range(500):
+            await client.get(
+                (PATTERNS, RECOMMENDATIONS)[number % 2], headers=(BAD, {}, {"Authorization": "Basic x"})[number % 3]
+            )
+            await client.post(PATTERNS, json=DAY, headers=BAD)
+    # Closed: a backend that was ever there would have counted what it did as it went. Vacuum may have looked in.
+    assert await admin.fetchval(counted, own_database) - before <= 5
