@@ -14,8 +14,8 @@ from service.address import address_of
 from service.caller import Caller
 from service.errors import InvalidToken, Unauthenticated
 from service.identity.bearer import identify
-from service.limits import LimitReached, Standing
 from service.runtime import Connection, Runtime, runtime_of, time_of
+from service.windows import LimitReached, Standing
 
 STANDINGS = "standings"
 REFUSED = "refused"
@@ -31,10 +31,10 @@ async def admit(connection: Connection) -> Caller:
     return caller
 
 
-async def admit_uncounted(connection: Connection) -> Caller:
-    """Give the caller as admit does, but count nothing for a person; raises as admit does for who is none."""
+async def admit_leaving(connection: Connection) -> Caller:
+    """Give the caller as admit does; counts apart from all else that the person does. Raises as admit does."""
     caller = await _identify(connection)
-    _state_of(connection.scope).setdefault(STANDINGS, [])
+    await _note(connection.scope, runtime_of(connection).limits.take_leaving(caller))
     return caller
 
 

@@ -20,11 +20,11 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from service.admission import count_anonymous, is_counted, standings_of
 from service.cors import Cors
 from service.errors import InvalidRequest, Problem, document_of
-from service.limits import LimitReached, headers_of
 from service.logs import REQUESTS, RequestRecord
 from service.protection import EVERYWHERE, NOTHING, POLICY
 from service.runtime import Runtime
 from service.setting_values import Origins
+from service.windows import LimitReached, headers_of
 
 log = logging.getLogger(REQUESTS)
 

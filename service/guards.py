@@ -6,7 +6,7 @@ from functools import lru_cache
 from litestar.handlers import BaseRouteHandler
 from litestar.params import QueryParameter
 
-from service.admission import admit, admit_uncounted, count_anonymous
+from service.admission import admit, admit_leaving, count_anonymous
 from service.errors import Forbidden, InvalidRequest, NotFound, Wrong
 from service.runtime import Connection, runtime_of
 
@@ -18,9 +18,9 @@ async def require_caller(connection: Connection, _: BaseRouteHandler) -> None:
     connection.scope["user"] = await admit(connection)
 
 
-async def require_caller_uncounted(connection: Connection, _: BaseRouteHandler) -> None:
-    """Let in as require_caller does, however many requests the person has made: for what only takes away."""
-    connection.scope["user"] = await admit_uncounted(connection)
+async def require_leaving_caller(connection: Connection, _: BaseRouteHandler) -> None:
+    """Let in as require_caller does, however many other requests the person has made: for what only takes away."""
+    connection.scope["user"] = await admit_leaving(connection)
 
 
 async def require_admin(connection: Connection, handler: BaseRouteHandler) -> None:

@@ -32,6 +32,8 @@ COMMAND_TIMEOUT = 5.0
 # order: a bitmap scan, which the planner prefers where it thinks little of the policies, would have them sorted.
 SERVER_SETTINGS = {
     "application_name": "daymark",
+    # Whatever the database or the role has it: an end of a session is seen by no snapshot that is kept.
+    "default_transaction_isolation": "read committed",
     "enable_bitmapscan": "off",
     "idle_in_transaction_session_timeout": "10s",
     "jit": "off",

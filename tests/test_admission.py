@@ -21,12 +21,13 @@ from service.caller import Caller
 from service.database import Connection, Database
 from service.embedded import Server
 from service.front import Front
-from service.limits import LimitReached, Limits
+from service.limits import Limits
 from service.patterns import routes, sample
 from service.pool import Pool
 from service.recommendations.story import Recommender
 from service.setting_values import Origins, Rate
 from service.settings import Settings
+from service.windows import LimitReached
 from tests.conftest import SEAL_KEY, Serve, bearer, run_as_admin, sign
 from tests.wire import exchange, request, status_of
 
@@ -317,7 +318,7 @@ def test_every_route_that_does_something_counts_before_it_does(settings: Setting
         for method, (handler, _) in route.route_handler_map.items()
         if method not in {"GET", "HEAD", "OPTIONS"}
     }
-    counting = {"require_caller", "require_caller_uncounted", "require_admin", "require_room"}
+    counting = {"require_caller", "require_leaving_caller", "require_admin", "require_room"}
 
     assert len(doing) == 9
     assert [route for route, guards in doing.items() if not guards & counting] == []

@@ -12,11 +12,12 @@ import pytest
 from service import embedded
 from service.caller import NOBODY_YET, Caller
 from service.database import Connection, Database
-from service.limits import MOST_KEPT, LimitReached, Limits, Standing, _Limit, headers_of
+from service.limits import Limits
 from service.queries import DELETE_OLD_LIMITS, SAVE_USE
 from service.seal import Seal
 from service.setting_values import Rate, Secret
 from service.settings import Settings
+from service.windows import MOST_KEPT, Limit, LimitReached, Standing, headers_of
 from tests.conftest import SEAL_KEY, MakeCaller, Serve, run_as_admin
 
 ADDRESS = "203.0.113.7"
@@ -455,13 +456,13 @@ async def test_what_is_over_is_looked_for_once_in_a_second_however_many_come(
     limits = make(limit_anonymous=Rate(1, 60))
     fill(limits, MOST_KEPT)
     looked: list[float] = []
-    drop = _Limit._drop_over
+    drop = Limit._drop_over
 
-    def noting(limit: _Limit, now: float) -> None:
+    def noting(limit: Limit, now: float) -> None:
         looked.append(now)
         drop(limit, now)
 
-    monkeypatch.setattr(_Limit, "_drop_over", noting)
+    monkeypatch.setattr(Limit, "_drop_over", noting)
     for number in range(1_000):
         limits.take_anonymous(f"192.0.{number >> 8}.{number & 255}")
         ticks.now += 0.0025

@@ -30,7 +30,7 @@ from service.errors import (
     UnknownTenant,
     UnsupportedMediaType,
 )
-from service.guards import require_caller, require_caller_uncounted, require_known_parameters, require_room
+from service.guards import require_caller, require_known_parameters, require_leaving_caller, require_room
 from service.identity.passwords import LONGEST
 from service.identity.sessions import Asker, Granted, OpenSession, Sessions
 from service.openapi import BEARER, DescribedOperation, problems
@@ -139,7 +139,7 @@ class AuthController(Controller):
 
     @post(
         "/logout",
-        guards=[require_caller_uncounted],
+        guards=[require_leaving_caller],
         status_code=204,
         response_headers=[CLEARED],
         security=BEARER,
@@ -168,7 +168,7 @@ class AuthController(Controller):
 
     @delete(
         "/sessions/{session_id:uuid}",
-        guards=[require_caller_uncounted],
+        guards=[require_leaving_caller],
         security=BEARER,
         operation_class=DescribedOperation,
         responses=problems(

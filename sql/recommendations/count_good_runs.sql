@@ -1,4 +1,5 @@
--- Count a person's runs whose recommendations would still be given out, had the person not logged out.
+-- Count a person's runs whose recommendations would still be given out, had the person not logged out; none where they
+-- did not.
 --
 -- tenant_id     uuid         the caller's tenant
 -- user_id       uuid         whose runs
@@ -12,6 +13,23 @@ from app.recommendation_runs
 where tenant_id = :'tenant_id'
   and user_id = :'user_id'
   and started_at > :'after'::timestamptz
+  -- Else they are given out, or there is another reason why they are not (the service was stopped, say).
+  and (
+      exists (
+          select
+          from app.users
+          where tenant_id = :'tenant_id'
+            and user_id = :'user_id'
+            and cleared_at > :'after'::timestamptz
+      )
+      or exists (
+          select
+          from app.sessions
+          where tenant_id = :'tenant_id'
+            and user_id = :'user_id'
+            and ended_at > :'after'::timestamptz
+      )
+  )
   -- An API was asked: the rules by themselves cost nothing.
   and calls > 0
   and (

@@ -57,7 +57,8 @@ async def log_out(client: httpx.AsyncClient, caller: Caller) -> None:
 
 async def clear(admin: Connection, person: Caller) -> None:
     """Clear what is kept, as logging out does."""
-    await admin.execute("update app.user_recommendations set cleared_at = now() where user_id = $1", person.user_id)
+    for table in ("user_recommendations", "users"):
+        await admin.execute(f"update app.{table} set cleared_at = $2 where user_id = $1", person.user_id, NOW)
 
 
 class Interrupted(Scripted):
