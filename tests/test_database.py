@@ -454,6 +454,7 @@ async def test_the_server_keeps_its_own_limits(database: Database) -> None:
 
     assert shown == {
         "application_name": "daymark",
+        "default_transaction_isolation": "read committed",
         "enable_bitmapscan": "off",
         "idle_in_transaction_session_timeout": "10s",
         "jit": "off",
