@@ -1,5 +1,6 @@
 """How often somebody is let in, over HTTP: whatever is asked for, whoever asks, and whichever way it is answered."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -23,12 +24,11 @@ from service.embedded import Server
 from service.front import Front
 from service.limits import Limits
 from service.patterns import routes, sample
-from service.pool import Pool
-from service.recommendations.story import Recommender
 from service.setting_values import Origins, Rate
 from service.settings import Settings
 from service.windows import LimitReached
 from tests.conftest import SEAL_KEY, Serve, bearer, run_as_admin, sign
+from tests.recommendations.scripted import Scripted
 from tests.wire import exchange, request, status_of
 
 PATTERNS, RECOMMENDATIONS = "/api/insights/patterns", "/api/insights/recommendations"
@@ -344,15 +344,18 @@ WEIRD = [
 
 
 async def test_what_nobody_needs_a_token_for_costs_no_statement_and_no_recommendation(
-    serve: Serve, postgres: Server, own_database: str, monkeypatch: pytest.MonkeyPatch
+    serve: Serve,
 ) -> None:
-    """Whatever is thrown at it: a service whose database nobody can reach answers, and never asks for it."""
-    asked: list[str] = []
-    monkeypatch.setattr(Pool, "lend", lambda *_: asked.append("a connection"))
-    for name in ("find_kept", "recommend"):
-        monkeypatch.setattr(Recommender, name, lambda *_, name=name: asked.append(name))
-    run_as_admin(postgres, "postgres", f"alter database {own_database} allow_connections false")
-    async with serve(database_url=postgres.url("daymark_service", own_database)) as client:
+    """Whatever is thrown at it: nobody ever knocks where the database would be, and the engine is never asked."""
+    knocks: list[object] = []
+
+    def knocked(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        knocks.append(writer.get_extra_info("peername"))
+        writer.close()
+
+    listening = await asyncio.start_server(knocked, "127.0.0.1", 0)
+    port, engine = listening.sockets[0].getsockname()[1], Scripted()
+    async with listening, serve(database_url=f"postgresql://nobody@127.0.0.1:{port}/none", engine=engine) as client:
         statuses = [
             status_of(await exchange(client, request(method, path, header)))
             for header in WEIRD
@@ -360,8 +363,13 @@ async def test_what_nobody_needs_a_token_for_costs_no_statement_and_no_recommend
             for path in (PATTERNS, RECOMMENDATIONS, f"{PATTERNS}?days=90")
         ]
 
+        assert (await client.get("/health/ready")).status_code == 503
+        knocked_by_asking = len(knocks)
+
     assert statuses == [200] * len(WEIRD) * 6
-    assert asked == []
+    # Readiness knocks, and shows that it would have been heard.
+    assert knocked_by_asking == 1
+    assert engine.asked == []
 
 
 async def test_postgres_sees_nothing_of_a_thousand_requests_of_nobody(

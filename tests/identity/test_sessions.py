@@ -3,11 +3,12 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -15,9 +16,8 @@ import httpx
 import jwt
 import msgspec
 import pytest
-from typing_extensions import override
 
-from service import app, embedded
+from service import embedded
 from service.accounts import set_password, set_role
 from service.administrator import Administrator
 from service.caller import Caller
@@ -27,7 +27,7 @@ from service.identity.sessions import Asker, Lives, Sessions
 from service.identity.tokens import Tokens
 from service.patterns.analysis import analyse
 from service.patterns.sample import sample_days
-from service.queries import FIND_CONFIRMED_LOGIN, SAVE_SESSION
+from service.queries import FIND_CONFIRMED_LOGIN, FIND_USER_TO_CHANGE, SAVE_SESSION
 from service.recommendations.batch import Keeping, find_kept, keep, make_batch
 from service.recommendations.rules import recommend
 from service.setting_values import Rate
@@ -73,34 +73,6 @@ async def clock() -> Clock:
 @pytest.fixture
 async def http(serve: Serve, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
     async with serve(clock=clock) as client:
-        yield client
-
-
-class Slow(Passwords):
-    """Checks a password, and does not say so before it may."""
-
-    current: ClassVar["Slow | None"] = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.checking, self.go_on = asyncio.Event(), asyncio.Event()
-        Slow.current = self
-
-    @override
-    async def fit(self, kept: str | None, password: str) -> bool:
-        fits = await super().fit(kept, password)
-        self.checking.set()
-        await self.go_on.wait()
-        self.checking.clear()
-        self.go_on.clear()
-        return fits
-
-
-@pytest.fixture
-async def slowly(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of a service whose checks of passwords end when the test says so."""
-    monkeypatch.setattr(app, "Passwords", Slow)
-    async with serve() as client:
         yield client
 
 
@@ -679,39 +651,42 @@ async def test_what_a_session_begins_ends_with_it_and_not_anothers(http: httpx.A
     assert [answer.status_code for answer in answers] == [401, 200] * 4
 
 
-async def while_checking(http: httpx.AsyncClient, login: dict[str, str], meanwhile: Awaitable[object]) -> int:
-    """Log in, and have something done while the password is looked at; the status of the login."""
-    slow = Slow.current
-    assert slow is not None
-    logging_in = asyncio.create_task(http.post("/api/auth/login", json=login))
-    async with asyncio.timeout(10):
-        await slow.checking.wait()
-    await meanwhile
-    slow.go_on.set()
-    return (await logging_in).status_code
+@asynccontextmanager
+async def held_by_an_administrator(admin_url: str, person: Person) -> AsyncIterator[Administrator]:
+    """Give an administrator who holds the person's row, and whose changes hold once this ends."""
+    async with Administrator.connect(admin_url) as administrator, administrator.transaction():
+        own = person.caller
+        await administrator.run(FIND_USER_TO_CHANGE, tenant_id=own.tenant_id, user_id=own.user_id)
+        yield administrator
 
 
-async def test_a_login_under_way_does_not_survive_a_new_password(
-    slowly: httpx.AsyncClient, admin: Connection, admin_url: str, person: Person
+@pytest.mark.parametrize("change", ["password", "role"])
+async def test_a_login_under_way_does_not_survive_a_new_password_or_role(
+    http: httpx.AsyncClient, admin: Connection, admin_url: str, person: Person, change: str
 ) -> None:
-    async def change() -> None:
-        async with Administrator.connect(admin_url) as administrator:
+    async with held_by_an_administrator(admin_url, person) as administrator:
+        # Its password is right, and has been found so, once it waits for the person's row.
+        logging_in = asyncio.create_task(http.post("/api/auth/login", json=person.login()))
+        await waits_for_a_lock(admin, logging_in)
+        if change == "password":
             await set_password(administrator, person.slug, person.email, "another one altogether", NOW)
-
-    assert await while_checking(slowly, person.login(), change()) == 401
-    assert await kinds(admin, person) == ["password_changed"]
-
-
-async def test_a_login_under_way_does_not_survive_another_role_or_the_person_s_end(
-    slowly: httpx.AsyncClient, admin: Connection, admin_url: str, person: Person
-) -> None:
-    async def promote() -> None:
-        async with Administrator.connect(admin_url) as administrator:
+        else:
             await set_role(administrator, person.slug, person.email, "admin", NOW)
 
-    assert await while_checking(slowly, person.login(), promote()) == 401
-    gone = admin.execute("delete from app.tenants where tenant_id = $1", person.caller.tenant_id)
-    assert await while_checking(slowly, person.login(password="wrong horse battery staple"), gone) == 401
+    assert (await logging_in).status_code == 401
+    assert await kinds(admin, person) == [f"{change}_changed"]
+
+
+async def test_a_failed_login_whose_tenant_is_deleted_meanwhile_is_a_failed_login(
+    http: httpx.AsyncClient, admin: Connection, admin_url: str, person: Person
+) -> None:
+    async with held_by_an_administrator(admin_url, person) as administrator:
+        await administrator.execute(f"delete from app.tenants where tenant_id = '{person.caller.tenant_id}'")
+        wrong = person.login(password="wrong horse battery staple")
+        logging_in = asyncio.create_task(http.post("/api/auth/login", json=wrong))
+        await waits_for_a_lock(admin, logging_in)  # to note it in the trail of a tenant that is going
+
+    assert (await logging_in).status_code == 401
 
 
 async def test_a_new_password_waits_for_a_login_that_is_being_saved_and_ends_its_session(
@@ -843,6 +818,21 @@ async def test_a_database_whose_transactions_keep_a_snapshot_by_default_is_serve
         assert await works(http, granted)
         answers = await asyncio.gather(*(refresh(http, granted["refreshToken"]) for _ in range(5)))
         assert sorted(answer.status_code for answer in answers) == [200] + [409] * 4
+
+
+async def test_where_a_provider_has_all_sessions_nobody_logs_in_here(serve: Serve) -> None:
+    provider = {
+        "jwt_issuer": "http://127.0.0.1:9",
+        "jwt_jwks_url": "http://127.0.0.1:9/keys",
+        "jwt_audience": "daymark",
+    }
+    async with serve(jwt_secret=None, **provider) as http:
+        for path, body in (
+            ("login", {"tenant": "acme", "email": "a@b.test", "password": "x"}),
+            ("refresh", {"refreshToken": "dmr_" + "A" * 86}),
+        ):
+            answer = await http.post(f"/api/auth/{path}", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (404, "no_own_sessions")
 
 
 async def test_what_is_over_for_as_long_as_a_session_lasts_is_forgotten(
