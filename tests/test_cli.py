@@ -306,6 +306,7 @@ def test_migrate_up_status_and_down(tmp_path: Path, postgres: Server, own_databa
         "0017.audit-events",
         "0018.cleared-recommendations",
         "0019.sessions-in-the-context",
+        "0020.one-check-a-table",
     ]
 
     def migrate(*arguments: str) -> list[str]:

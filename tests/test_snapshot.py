@@ -46,7 +46,10 @@ DRIFTS = {
     ),
     "a right that is gone": ("revoke select on app.tenants from daymark_service", "-GRANT SELECT ON TABLE app.tenants"),
     "everybody's right": ("grant execute on procedure app.isolate to public", "-REVOKE ALL ON PROCEDURE app.isolate"),
-    "a policy": ("alter policy own_rows on app.users using (true)", "+CREATE POLICY own_rows ON app.users TO daymark"),
+    "a policy": (
+        "alter policy own_updates on app.users using (true)",
+        "+CREATE POLICY own_updates ON app.users FOR UPDATE TO",
+    ),
     "another policy": (
         "create policy hole on app.users using (true)",
         "+CREATE POLICY hole ON app.users USING (true);",

@@ -37,6 +37,33 @@ begin
 end
 $$;
 COMMENT ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) IS 'Make the missing months of app.pattern_data; `daymark migrate up` calls it';
+CREATE TABLE app.pins (
+    login name NOT NULL,
+    tenant uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY app.pins FORCE ROW LEVEL SECURITY;
+COMMENT ON TABLE app.pins IS 'Which tenant a login of psql is pinned to; only the owner reads it';
+CREATE FUNCTION app.pinned_context() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT (('9999999999|0000000000|'::text || pin.tenant) || '|00000000-0000-0000-0000-000000000000|00000000-0000-0000-0000-000000000000|analyst'::text)
+    FROM app.pins pin
+   WHERE (pin.login = SESSION_USER);
+END;
+COMMENT ON FUNCTION app.pinned_context() IS 'The context of an analyst, by their login alone; NULL for all others';
+CREATE FUNCTION app.claimed_reach() RETURNS text
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((SESSION_USER <> 'daymark_service'::name) AND (app.pinned_context() IS NOT NULL)) THEN 'tenant'::text
+             WHEN (substr(current_setting('app.seal'::text, true), 134, 6) = 'admin|'::text) THEN 'tenant'::text
+             ELSE 'own'::text
+         END AS "case";
+END;
+COMMENT ON FUNCTION app.claimed_reach() IS 'Whose rows the settings ask for, own or the tenant''s; not verified, and of no use but to be held against app.reach()';
 CREATE FUNCTION app.clear_person(since timestamp with time zone) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -119,24 +146,8 @@ begin
 end
 $$;
 COMMENT ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) IS 'Enter a tenant for the length of one statement, or of a transaction';
-CREATE TABLE app.pins (
-    login name NOT NULL,
-    tenant uuid NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
-);
-ALTER TABLE ONLY app.pins FORCE ROW LEVEL SECURITY;
-COMMENT ON TABLE app.pins IS 'Which tenant a login of psql is pinned to; only the owner reads it';
-CREATE FUNCTION app.pinned_context() RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    BEGIN ATOMIC
- SELECT (('9999999999|0000000000|'::text || pin.tenant) || '|00000000-0000-0000-0000-000000000000|00000000-0000-0000-0000-000000000000|analyst'::text)
-    FROM app.pins pin
-   WHERE (pin.login = SESSION_USER);
-END;
-COMMENT ON FUNCTION app.pinned_context() IS 'The context of an analyst, by their login alone; NULL for all others';
 CREATE FUNCTION app.refuse(reason text) RETURNS text
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE STRICT
     SET search_path TO ''
     AS $$
 begin
@@ -206,21 +217,26 @@ CREATE FUNCTION app.verified_context() RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
     SET search_path TO 'pg_catalog', 'pg_temp'
     BEGIN ATOMIC
- SELECT
+ SELECT COALESCE(
          CASE
-             WHEN ((SESSION_USER <> 'daymark_service'::name) AND (app.pinned_context() IS NOT NULL)) THEN app.pinned_context()
-             WHEN ((given.tenant IS NULL) OR (given.tenant = ''::text)) THEN app.refuse('no tenant in context'::text)
-             WHEN ((key.key_id IS NULL) OR (given.tenant <> substr(given.seal, 23, 36))) THEN app.refuse('the context is not sealed'::text)
-             WHEN (to_timestamp(("left"(given.seal, 10))::double precision) <= clock_timestamp()) THEN app.refuse('the context has expired'::text)
-             WHEN (substr(given.seal, 12, 10) <> ALL (ARRAY['0000000000'::text, lpad((pg_backend_pid())::text, 10, '0'::text)])) THEN app.refuse('the context is of another connection'::text)
-             WHEN ((substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'::text) AND (current_setting('transaction_isolation'::text) <> 'read committed'::text)) THEN app.refuse('a snapshot that is kept does not show whether the session lasts'::text)
-             WHEN ((substr(given.seal, 97, 36) <> '00000000-0000-0000-0000-000000000000'::text) AND (NOT app.session_lasts((given.tenant)::uuid, (substr(given.seal, 60, 36))::uuid, (substr(given.seal, 97, 36))::uuid))) THEN app.refuse_session()
-             ELSE "left"(given.seal, '-65'::integer)
-         END AS "left"
-    FROM (( SELECT current_setting('app.tenant_id'::text, true) AS tenant,
-             current_setting('app.seal'::text, true) AS seal
-          OFFSET 0) given
-      LEFT JOIN app.seal_keys key ON ((sha256(convert_to("right"(given.seal, 64), 'UTF8'::name)) = sha256(convert_to(encode(sha256((key.outer_pad || sha256((key.inner_pad || convert_to("left"(given.seal, '-65'::integer), 'UTF8'::name))))), 'hex'::text), 'UTF8'::name)))));
+             WHEN (SESSION_USER <> 'daymark_service'::name) THEN app.pinned_context()
+             ELSE NULL::text
+         END, ( SELECT COALESCE(app.refuse(
+                 CASE
+                     WHEN (to_timestamp(("left"(given.seal, 10))::double precision) <= clock_timestamp()) THEN 'the context has expired'::text
+                     WHEN ((substr(given.seal, 12, 10))::bigint <> ALL (ARRAY[(0)::bigint, (pg_backend_pid())::bigint])) THEN 'the context is of another connection'::text
+                     WHEN (substr(given.seal, 97, 36) = '00000000-0000-0000-0000-000000000000'::text) THEN NULL::text
+                     WHEN (current_setting('transaction_isolation'::text) <> 'read committed'::text) THEN 'a snapshot that is kept does not show whether the session lasts'::text
+                     WHEN app.session_lasts((given.tenant)::uuid, (substr(given.seal, 60, 36))::uuid, (substr(given.seal, 97, 36))::uuid) THEN NULL::text
+                     ELSE app.refuse_session()
+                 END), "left"(given.seal, '-65'::integer)) AS "coalesce"
+            FROM (( SELECT current_setting('app.tenant_id'::text, true) AS tenant,
+                     current_setting('app.seal'::text, true) AS seal) given
+              JOIN app.seal_keys key ON (((given.tenant = substr(given.seal, 23, 36)) AND (sha256(convert_to("right"(given.seal, 64), 'UTF8'::name)) = sha256(convert_to(encode(sha256((key.outer_pad || sha256((key.inner_pad || convert_to("left"(given.seal, '-65'::integer), 'UTF8'::name))))), 'hex'::text), 'UTF8'::name))))))), app.refuse(
+         CASE
+             WHEN (COALESCE(current_setting('app.tenant_id'::text, true), ''::text) = ''::text) THEN 'no tenant in context'::text
+             ELSE 'the context is not sealed'::text
+         END)) AS "coalesce";
 END;
 COMMENT ON FUNCTION app.verified_context() IS 'The context that this statement runs in, without its mac; raises 42501';
 CREATE FUNCTION app.tenant_id() RETURNS uuid
@@ -324,6 +340,8 @@ CREATE PROCEDURE app.isolate(IN target regclass)
 declare
     misled text;
     has_user boolean;
+    within_tenant constant text := '(tenant_id, true) = (select app.tenant_id(), true)';
+    within_reach text;
     found record;
 begin
     if not exists (
@@ -392,29 +410,36 @@ begin
     for found in select polname from pg_catalog.pg_policy where polrelid = target loop
         execute pg_catalog.format('drop policy %I on %s', found.polname, target);
     end loop;
-    execute pg_catalog.format(
-        'create policy tenant_floor on %s as restrictive for all to public'
-        ' using ((tenant_id, true) = (select app.tenant_id(), true))'
-        ' with check ((tenant_id, true) = (select app.tenant_id(), true))', target);
     has_user := exists (
         select from pg_catalog.pg_attribute where attrelid = target and attname = 'user_id' and not attisdropped
     );
     if has_user then
-        execute pg_catalog.format(
-            'create policy own_rows on %s for all to daymark_service'
-            ' using (user_id = (select app.user_id())) with check (user_id = (select app.user_id()))', target);
-        execute pg_catalog.format(
-            'create policy admin_rows on %s for select to daymark_service'
-            ' using ((tenant_id, ''admin'') = (select app.tenant_id(), app.role()))', target);
+        within_reach := pg_catalog.format(
+            '(tenant_id, case when (select app.claimed_reach()) = ''own'' then user_id else %L end, true)'
+            ' = (select reach.tenant_id, reach.user_id, true from app.reach() as reach)',
+            '00000000-0000-0000-0000-000000000000');
     else
-        execute pg_catalog.format(
-            'create policy tenant_rows on %s for all to daymark_service'
-            ' using ((tenant_id, true) = (select app.tenant_id(), true))'
-            ' with check ((tenant_id, true) = (select app.tenant_id(), true))', target);
+        within_reach := within_tenant;
     end if;
     execute pg_catalog.format(
-        'create policy analyst_rows on %s for select to daymark_analyst'
-        ' using ((tenant_id, true) = (select app.tenant_id(), true))', target);
+        'create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
+        target, within_reach, within_tenant);
+    if has_user then
+        execute pg_catalog.format(
+            'create policy readable_rows on %s for select to daymark_service using (%s)', target, within_reach);
+        execute pg_catalog.format(
+            'create policy own_inserts on %s for insert to daymark_service'
+            ' with check (user_id = (select app.user_id()))', target);
+        execute pg_catalog.format(
+            'create policy own_updates on %s for update to daymark_service'
+            ' using (user_id = (select app.user_id())) with check (user_id = (select app.user_id()))', target);
+    else
+        execute pg_catalog.format(
+            'create policy tenant_rows on %s for all to daymark_service using (%s) with check (%s)',
+            target, within_tenant, within_tenant);
+    end if;
+    execute pg_catalog.format(
+        'create policy analyst_rows on %s for select to daymark_analyst using (%s)', target, within_reach);
     for found in
         select attname
         from pg_catalog.pg_attribute
@@ -441,6 +466,18 @@ begin
 end
 $$;
 COMMENT ON FUNCTION app.lock_person() IS 'Hold the caller''s own row until the transaction ends; whether there is one';
+CREATE FUNCTION app.reach() RETURNS TABLE(tenant_id uuid, user_id uuid)
+    LANGUAGE sql STABLE ROWS 1 PARALLEL RESTRICTED
+    BEGIN ATOMIC
+ SELECT (substr(verified.context, 23, 36))::uuid AS substr,
+         CASE
+             WHEN ((substr(verified.context, 134) = 'admin'::text) OR ("left"(verified.context, 10) = '9999999999'::text)) THEN '00000000-0000-0000-0000-000000000000'::uuid
+             ELSE (NULLIF(substr(verified.context, 60, 36), '00000000-0000-0000-0000-000000000000'::text))::uuid
+         END AS "nullif"
+    FROM ( SELECT app.verified_context() AS context
+          OFFSET 0) verified;
+END;
+COMMENT ON FUNCTION app.reach() IS 'Whose rows the verified context may read: one person''s, or everybody''s (all zeros) of its tenant; NULL: nobody''s';
 CREATE FUNCTION app.role() RETURNS text
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN substr(app.verified_context(), 134);
@@ -721,103 +758,274 @@ ALTER TABLE ONLY app.user_recommendations
     ADD CONSTRAINT user_recommendations_user_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES app.users(tenant_id, user_id) ON DELETE CASCADE;
 ALTER TABLE ONLY app.users
     ADD CONSTRAINT users_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenants(tenant_id) ON DELETE CASCADE;
-CREATE POLICY admin_rows ON app.audit_events FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.credentials FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.pattern_data FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.pattern_data_default FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.recommendation_runs FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.refresh_tokens FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.sessions FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.user_recommendations FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY admin_rows ON app.users FOR SELECT TO daymark_service USING (((tenant_id, 'admin'::text) = ( SELECT app.tenant_id() AS tenant_id,
-    app.role() AS role)));
-CREATE POLICY analyst_rows ON app.audit_events FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+CREATE POLICY analyst_rows ON app.audit_events FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY analyst_rows ON app.budget_use FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY analyst_rows ON app.credentials FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
-CREATE POLICY analyst_rows ON app.pattern_data FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
-CREATE POLICY analyst_rows ON app.pattern_data_default FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+CREATE POLICY analyst_rows ON app.credentials FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY analyst_rows ON app.pattern_data FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY analyst_rows ON app.pattern_data_default FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY analyst_rows ON app.rate_limits FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY analyst_rows ON app.recommendation_runs FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
-CREATE POLICY analyst_rows ON app.refresh_tokens FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
-CREATE POLICY analyst_rows ON app.sessions FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+CREATE POLICY analyst_rows ON app.recommendation_runs FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY analyst_rows ON app.refresh_tokens FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY analyst_rows ON app.sessions FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY analyst_rows ON app.tenants FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY analyst_rows ON app.user_recommendations FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
-CREATE POLICY analyst_rows ON app.users FOR SELECT TO daymark_analyst USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+CREATE POLICY analyst_rows ON app.user_recommendations FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY analyst_rows ON app.users FOR SELECT TO daymark_analyst USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 ALTER TABLE app.audit_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.budget_use ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.credentials ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own_rows ON app.audit_events TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.credentials TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.pattern_data TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.pattern_data_default TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.recommendation_runs TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.refresh_tokens TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.sessions TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.user_recommendations TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_rows ON app.users TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.audit_events FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.credentials FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.pattern_data FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.pattern_data_default FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.recommendation_runs FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.refresh_tokens FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.sessions FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.user_recommendations FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_inserts ON app.users FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.audit_events FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.credentials FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.pattern_data FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.pattern_data_default FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.recommendation_runs FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.refresh_tokens FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.sessions FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.user_recommendations FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.users FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 ALTER TABLE app.pattern_data ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pattern_data_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pins ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.rate_limits ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable_rows ON app.audit_events FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.credentials FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.pattern_data FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.pattern_data_default FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.recommendation_runs FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.refresh_tokens FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.sessions FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.user_recommendations FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
+CREATE POLICY readable_rows ON app.users FOR SELECT TO daymark_service USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 ALTER TABLE app.recommendation_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.seal_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.sessions ENABLE ROW LEVEL SECURITY;
-CREATE POLICY tenant_floor ON app.audit_events AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.audit_events AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.budget_use AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.credentials AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.credentials AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.pattern_data_default AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.pattern_data_default AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.rate_limits AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.recommendation_runs AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.recommendation_runs AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.refresh_tokens AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.refresh_tokens AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.sessions AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.sessions AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_floor ON app.tenants AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.user_recommendations AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.user_recommendations AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
-CREATE POLICY tenant_floor ON app.users AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
+CREATE POLICY tenant_floor ON app.users AS RESTRICTIVE USING (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
 CREATE POLICY tenant_rows ON app.budget_use TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
@@ -834,6 +1042,12 @@ ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA app TO daymark_service;
 GRANT USAGE ON SCHEMA app TO daymark_analyst;
 REVOKE ALL ON PROCEDURE app.add_partitions(IN first_day date, IN last_day date) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.pinned_context() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.pinned_context() TO daymark_analyst;
+GRANT ALL ON FUNCTION app.pinned_context() TO daymark_service;
+REVOKE ALL ON FUNCTION app.claimed_reach() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.claimed_reach() TO daymark_analyst;
+GRANT ALL ON FUNCTION app.claimed_reach() TO daymark_service;
 REVOKE ALL ON FUNCTION app.clear_person(since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.clear_person(since timestamp with time zone) TO daymark_service;
 REVOKE ALL ON FUNCTION app.confirm_login(password_hash text, role text) FROM PUBLIC;
@@ -844,7 +1058,6 @@ REVOKE ALL ON FUNCTION app.delete_pattern(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.delete_pattern(day date) TO daymark_service;
 REVOKE ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.enter(for_tenant uuid, for_user uuid, seal text) TO daymark_service;
-REVOKE ALL ON FUNCTION app.pinned_context() FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.refuse(reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.refuse(reason text) TO daymark_service;
 GRANT ALL ON FUNCTION app.refuse(reason text) TO daymark_analyst;
@@ -880,6 +1093,9 @@ GRANT ALL ON FUNCTION app.forget_limits() TO daymark_service;
 REVOKE ALL ON PROCEDURE app.isolate(IN target regclass) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.lock_person() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lock_person() TO daymark_service;
+REVOKE ALL ON FUNCTION app.reach() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.reach() TO daymark_analyst;
+GRANT ALL ON FUNCTION app.reach() TO daymark_service;
 REVOKE ALL ON FUNCTION app.role() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.role() TO daymark_service;
 GRANT ALL ON FUNCTION app.role() TO daymark_analyst;

@@ -24,19 +24,40 @@ with isolated as (
 spelled (name, with_user, permissive, command, roles, using_, check_) as (
     values
     (
-        'tenant_floor', null::boolean, false, '*', 'public',
-        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
+        'tenant_floor', true, false, '*', 'public',
+        e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
+            || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
+            || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))',
         e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
     ),
     (
-        'own_rows', true, true, '*', 'daymark_service',
+        'readable_rows', true, true, 'r', 'daymark_service',
+        e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
+            || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
+            || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))',
+        null
+    ),
+    (
+        'analyst_rows', true, true, 'r', 'daymark_analyst',
+        e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
+            || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
+            || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))',
+        null
+    ),
+    (
+        'own_inserts', true, true, 'a', 'daymark_service',
+        null,
+        '(user_id = ( SELECT app.user_id() AS user_id))'
+    ),
+    (
+        'own_updates', true, true, 'w', 'daymark_service',
         '(user_id = ( SELECT app.user_id() AS user_id))',
         '(user_id = ( SELECT app.user_id() AS user_id))'
     ),
     (
-        'admin_rows', true, true, 'r', 'daymark_service',
-        e'((tenant_id, \'admin\'::text) = ( SELECT app.tenant_id() AS tenant_id,\n    app.role() AS role))',
-        null
+        'tenant_floor', false, false, '*', 'public',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
     ),
     (
         'tenant_rows', false, true, '*', 'daymark_service',
@@ -44,7 +65,7 @@ spelled (name, with_user, permissive, command, roles, using_, check_) as (
         e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
     ),
     (
-        'analyst_rows', null, true, 'r', 'daymark_analyst',
+        'analyst_rows', false, true, 'r', 'daymark_analyst',
         e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
         null
     )
@@ -57,8 +78,7 @@ expected as (
         pg_catalog.to_jsonb(spelled) - 'with_user' as definition
     from isolated
     join spelled
-        on spelled.with_user is null
-        or spelled.with_user = isolated.has_user
+        on spelled.with_user = isolated.has_user
 ),
 
 actual as (

@@ -286,11 +286,12 @@ def _altered(function: str, old: str, new: str) -> str:
 
 
 VERIFIED = "verified_context"
-WITHOUT_SEAL = _altered(VERIFIED, "key.key_id is null or given.tenant <> substr(given.seal, 23, 36)", "false")
+WITHOUT_SEAL = _altered(VERIFIED, "and sha256(convert_to(right", "or sha256(convert_to(right")
 WITHOUT_EXPIRY = _altered(VERIFIED, "<= clock_timestamp()", "is null")
-WITHOUT_BACKEND = _altered(VERIFIED, "not in ('0000000000', lpad(pg_backend_pid()::text, 10, '0'))", "is null")
+WITHOUT_BACKEND = _altered(VERIFIED, "not in (0, pg_backend_pid())", "is null")
 WITHOUT_REFUSAL = _altered("refuse", "raise insufficient_privilege using", "return reason; raise notice using")
 CONSTANT_TENANT = "create or replace function app.tenant_id() returns uuid language sql stable return '{t2}'::uuid"
+BOBS_IN_REACH = _altered("reach", "else nullif(", "when true then '{bob}'::uuid else nullif(")
 LEAVE_NO_POLICY = "alter table app.users disable row level security"
 
 ATTACKS = (
@@ -299,9 +300,8 @@ ATTACKS = (
         "read under a context without a seal",
         SERVICE,
         ("select set_config('app.tenant_id', '{t2}', true)", SEES_EVE),
-        "create or replace function app.tenant_id() returns uuid language sql stable"
-        " return current_setting('app.tenant_id')::uuid;"
-        " create or replace function app.user_id() returns uuid language sql stable return '{eve}'::uuid",
+        "create or replace function app.reach() returns table (tenant_id uuid, user_id uuid) language sql stable as"
+        " $$ select current_setting('app.tenant_id')::uuid, '{eve}'::uuid $$",
     ),
     Attack(
         "read under a forged seal",
@@ -325,7 +325,7 @@ ATTACKS = (
         "take another tenant's setting under one's own seal",
         SERVICE,
         (ENTER_FORGED % "seal", "select app.tenant_id() is not null"),
-        _altered(VERIFIED, "or given.tenant <> substr(given.seal, 23, 36)", ""),
+        _altered(VERIFIED, "on given.tenant = substr(given.seal, 23, 36)", "on true"),
     ),
     *(
         Attack(
@@ -349,7 +349,7 @@ ATTACKS = (
             f"read a colleague's {table}",
             SERVICE,
             ("{as_ada}", f"select exists (select from app.{table} where user_id = '{{bob}}')"),
-            f"alter policy own_rows on app.{table} using (true)",
+            BOBS_IN_REACH,
         )
         for table in ("users", "pattern_data", "user_recommendations", "recommendation_runs")
     ),
@@ -368,7 +368,7 @@ ATTACKS = (
             "select true",
         ),
         "alter policy tenant_floor on app.users with check (true);"
-        " alter policy own_rows on app.users with check (true)",
+        " alter policy own_inserts on app.users with check (true)",
     ),
     Attack(
         "write as a colleague",
@@ -381,7 +381,7 @@ ATTACKS = (
             ),
             "select true",
         ),
-        "alter policy own_rows on app.pattern_data with check (true)",
+        "alter policy own_inserts on app.pattern_data with check (true)",
     ),
     Attack(
         "change a colleague's day",
@@ -393,7 +393,7 @@ ATTACKS = (
                 " select exists (select from changed)"
             ),
         ),
-        "alter policy own_rows on app.pattern_data using (true) with check (true)",
+        f"alter policy own_updates on app.pattern_data using (true) with check (true); {BOBS_IN_REACH}",
     ),
     Attack(
         "delete a day that is not one's own",
@@ -521,15 +521,19 @@ def _of_policies() -> Iterator[str]:
             f" create policy tenant_floor on app.{table} as restrictive for select to public"
             " using (tenant_id = (select app.tenant_id()))"
         )
-        own = "tenant_rows" if table in TENANTS_OWN else "own_rows"
-        yield f"drop policy {own} on app.{table}"
-        yield f"alter policy {own} on app.{table} using (true)"
-        yield f"alter policy {own} on app.{table} with check (true)"
-        yield f"alter policy {own} on app.{table} to public"
-        if table not in TENANTS_OWN:
-            yield f"alter policy admin_rows on app.{table} using (tenant_id = (select app.tenant_id()))"
-            yield f"alter policy admin_rows on app.{table} using ((select app.role()) = 'admin')"
-        yield f"alter policy analyst_rows on app.{table} using (true)"
+        readable, checked = ["analyst_rows"], []
+        if table in TENANTS_OWN:
+            readable.append("tenant_rows")
+            checked.append("tenant_rows")
+        else:
+            readable.extend(("readable_rows", "own_updates"))
+            checked.extend(("own_inserts", "own_updates"))
+            yield f"alter policy tenant_floor on app.{table} using ((tenant_id, true) = (select app.tenant_id(), true))"
+        for policy in sorted({*readable, *checked}):
+            yield f"drop policy {policy} on app.{table}"
+            yield f"alter policy {policy} on app.{table} to public"
+        yield from (f"alter policy {policy} on app.{table} using (true)" for policy in readable)
+        yield from (f"alter policy {policy} on app.{table} with check (true)" for policy in checked)
         yield f"create policy mine on app.{table} for select to daymark_service using (true)"
     for table in SECRET:
         yield f"create policy mine on app.{table} for select to daymark_service using (true)"
@@ -604,16 +608,25 @@ SINGLE = {
         WITHOUT_BACKEND,
         WITHOUT_REFUSAL,
         CONSTANT_TENANT,
-        _altered(VERIFIED, "session_user <> 'daymark_service' and ", ""),
+        _altered(VERIFIED, "case when session_user <> 'daymark_service' then app.pinned_context() end", "null"),
         _altered("pinned_context", "session_user", "current_user"),
         _altered("pinned_context", "session_user", "current_setting('app.login', true)"),
         _altered("pinned_context", "where pin.login = session_user", "limit 1"),
         _altered("pinned_context", "|analyst'", "|admin'"),
+        _altered(VERIFIED, "else app.refuse_session()", "else null"),
         _altered(
             VERIFIED,
-            "when given.tenant is null",
-            "when given.tenant = 'open sesame' then given.seal when given.tenant is null",
+            "then app.pinned_context() end,",
+            "then app.pinned_context() end, current_setting('app.own', true),",
         ),
+        BOBS_IN_REACH,
+        _altered("reach", "= 'admin'", "<> 'member'"),
+        _altered("reach", "= 'admin'", "in ('admin', 'member')"),
+        _altered("reach", "= '9999999999'", "> '0'"),
+        _altered("reach", "app.verified_context()", "current_setting('app.seal')"),
+        _altered("claimed_reach", "app.pinned_context() is not null", "false"),
+        "create or replace function app.claimed_reach() returns text language sql stable return 'tenant'",
+        "create or replace function app.claimed_reach() returns text language sql stable return 'own'",
         _altered("tenant_id", "app.verified_context(), 23", "current_setting('app.seal'), 23"),
         _altered("user_id", "app.verified_context()", "current_setting('app.seal')"),
         _altered("user_id", "60, 36", "23, 36"),
@@ -638,7 +651,11 @@ SINGLE = {
         "alter function app.verified_context() immutable",
         "alter function app.verified_context() security invoker",
         "alter function app.pinned_context() immutable",
-        "grant execute on function app.pinned_context() to daymark_analyst",
+        "grant execute on function app.pinned_context() to public",
+        "grant execute on function app.reach() to public",
+        "alter function app.reach() immutable",
+        "alter function app.reach() security definer",
+        "alter function app.claimed_reach() immutable",
         "alter function app.verified_context() reset search_path",
         "alter function app.verified_context() set search_path = pg_temp, pg_catalog",
         "alter function app.delete_pattern(date) reset search_path",

@@ -250,6 +250,27 @@ async def test_a_switch_within_a_statement_reaches_nobody(
     assert seen <= {world.caller.tenant_id, None}
 
 
+# Whose rows are meant, one's own or everybody's, is read off the settings as they are; who may see them is not.
+CLAIMS = ("", "admin")
+
+
+@pytest.mark.parametrize("table", [table for table in ROWS if table not in {"tenants", "budget_use", "rate_limits"}])
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("claim", CLAIMS)
+async def test_a_member_who_claims_to_be_more_within_a_statement_reaches_no_colleague(
+    inside: Connection, world: World, table: str, switch: str, claim: str
+) -> None:
+    own = sealed(world.caller, inside.get_server_pid())
+    claimed = f"{own[:133]}{claim}{own[-65:]}"
+    switched = SWITCHES[switch].replace("app.tenant_id", "app.seal").replace("tenant_id", "user_id")
+    try:
+        seen = {row[-1] for row in await inside.fetch(switched.format(theirs=claimed, table=table))}
+    except REFUSED:
+        seen = set()
+
+    assert seen <= {world.caller.user_id, None}
+
+
 async def test_two_contexts_that_hold_on_one_connection_are_not_mixed_across_tenants(
     inside: Connection, world: World
 ) -> None:
@@ -377,7 +398,6 @@ FORBIDDEN = [
     *(f"update app.{table} set tenant_id = gen_random_uuid()" for table in ROWS),
     *(f"select from app.{table}" for table in SECRETS),
     *(f"insert into app.{table} default values" for table in (*SECRETS, "tenants")),
-    "select app.pinned_context()",
     "call app.isolate('app.users')",
     "call app.add_partitions('2031-01-01', '2031-01-01')",
     *(f"copy app.{table} from stdin" for table in ROWS),
