@@ -20,7 +20,7 @@ from rich.progress import Progress
 
 from tests.bench import day, load
 from tests.bench.figures import Run, changes_of, read, tables_of, targets_of
-from tests.bench.rounds import CONNECTIONS, SECONDS, TARGETS, Bench, Servers
+from tests.bench.rounds import CONNECTIONS, SECONDS, TARGETS, Bench
 from tests.bench.servers import TENANTS, USERS, Ground, ground, serving
 from tests.bench.twins import make_schemas
 
@@ -39,15 +39,12 @@ async def measure(on: Ground, progress: Progress) -> Run:
         bar = progress.add_task("memory", total=ROUNDS + IMPORTS + 1)
         with ExitStack() as held:
             bench = Bench(on, held.enter_context(load.running()), connection, writers)
-            ours = held.enter_context(serving(on))
-            bench.age(ours)
+            with serving(on) as ours:
+                bench.age(ours)
             await make_schemas(connection)
-            twins = (held.enter_context(serving(on, name)) for name in ("bench_open", "bench_common"))
-            servers = Servers(ours, *twins)
-            bench.compare_answers(servers)
             progress.update(bar, description="rounds", advance=1)
             for _ in range(ROUNDS):
-                await bench.round(servers)
+                await bench.round()
                 progress.advance(bar)
             for _ in range(IMPORTS):
                 await bench.import_days()

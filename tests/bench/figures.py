@@ -81,7 +81,7 @@ def targets_of(run: Run, targets: Sequence[Target]) -> Table:
     for target in targets:
         found = run.figures[target.subject][target.aspect].median
         met = "met" if target.met(found) else "NOT MET"
-        table.add_row(target.subject, target.aspect, f"{SIGNS[target.sign]} {_spell(target.bound)}", _spell(found), met)
+        table.add_row(target.subject, target.aspect, f"{SIGNS[target.sign]} {spell(target.bound)}", spell(found), met)
     return table
 
 
@@ -99,7 +99,7 @@ def changes_of(before: Run, after: Run) -> Table:
             change = f"{is_now.median / was.median - 1:+.1%}"
             spread = was.least < was.most or is_now.least < is_now.most
             mark = "*" if spread and not _within(is_now.median, was) and not _within(was.median, is_now) else ""
-        table.add_row(*name, *(_spell(each.median) if each else "" for each in (was, is_now)), change, mark)
+        table.add_row(*name, *(spell(each.median) if each else "" for each in (was, is_now)), change, mark)
     return table
 
 
@@ -113,11 +113,11 @@ def _within(value: float, other: Figure) -> bool:
 
 def _spell_with_spread(found: Figure) -> str:
     if not found.median or found.least == found.most:
-        return _spell(found.median)
-    return f"{_spell(found.median)} ±{(found.most - found.least) / 2 / abs(found.median):.0%}"
+        return spell(found.median)
+    return f"{spell(found.median)} ±{(found.most - found.least) / 2 / abs(found.median):.0%}"
 
 
-def _spell(value: float) -> str:
+def spell(value: float) -> str:
     """Spell a number with the three digits that count."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 

@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from service import embedded, migrating
@@ -88,18 +89,25 @@ def ground() -> Iterator[Ground]:
         tempfile.TemporaryDirectory() as name,
         embedded.running(Path(name), purpose="bench", settings=RECORDER) as server,
     ):
-        folder, admin_url = Path(name), server.url(ADMIN_ROLE, DATABASE)
-        jwt_secret, seal_key = kept_secret(folder, "jwt-secret"), kept_secret(folder, "seal-key")
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("DAYMARK_", "OPENAI_"))}
-        environment = ours | {
-            "DAYMARK_DATABASE_URL": server.url(SERVICE_ROLE, DATABASE),
-            "DAYMARK_JWT_SECRET": jwt_secret,
-            "DAYMARK_SEAL_KEY": seal_key,
-            "DAYMARK_CACHE_TTL": "86400",  # nothing expires on the way
-            "PYTHONPATH": str(ROOT),
-        }
-        people = asyncio.run(prepare(server, Seal(seal_key), environment | {"DAYMARK_ADMIN_DATABASE_URL": admin_url}))
-        yield Ground(folder, admin_url, environment, Tokens(jwt_secret), people)
+        found = ground_on(server, [])
+        seal = Seal(kept_secret(server.directory, "seal-key"))
+        people = asyncio.run(prepare(server, seal, found.environment | {"DAYMARK_ADMIN_DATABASE_URL": found.admin_url}))
+        yield msgspec.structs.replace(found, people=people)
+
+
+def ground_on(server: embedded.Server, people: list[Caller]) -> Ground:
+    """Say how to serve what is on a Postgres, with the secrets of its folder, to people who are there."""
+    folder = server.directory
+    jwt_secret, seal_key = kept_secret(folder, "jwt-secret"), kept_secret(folder, "seal-key")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("DAYMARK_", "OPENAI_"))}
+    environment = ours | {
+        "DAYMARK_DATABASE_URL": server.url(SERVICE_ROLE, DATABASE),
+        "DAYMARK_JWT_SECRET": jwt_secret,
+        "DAYMARK_SEAL_KEY": seal_key,
+        "DAYMARK_CACHE_TTL": "86400",  # nothing expires on the way
+        "PYTHONPATH": str(ROOT),
+    }
+    return Ground(folder, server.url(ADMIN_ROLE, DATABASE), environment, Tokens(jwt_secret), people)
 
 
 async def prepare(server: embedded.Server, seal: Seal, environment: dict[str, str]) -> list[Caller]:

@@ -1,11 +1,12 @@
-"""Whether a read costs a million people what it costs a thousand: time and buffers inside Postgres, by EXPLAIN.
+"""Whether a read costs a million people what it costs a thousand: inside Postgres, by EXPLAIN, and over HTTP.
 
     python -m tests.bench.size [--tenants 1000] [--users 1000] [--days 30] [--data FOLDER]
 
 Both sizes are loaded by `daymark demo` into an embedded Postgres as it comes, each in a folder of its own, and asked as
-the service asks: its role, its settings, its prepared statements, a sealed context. The two take turns, so that a slow
-moment of the machine hits both. It takes ten minutes and 10 GB, so `make bench` leaves it out. The folder is
-removed at the end, unless --data names one: then it stays, and the next run loads only what is missing.
+the service asks: its role, its settings, its prepared statements, a sealed context. Then both are served, under the
+load of `make bench`. The two take turns, so that a slow moment of the machine hits both. It takes a quarter of an hour and
+10 GB, so `make bench` leaves it out. The folder is removed at the end, unless --data names one: then it stays, and the
+next run loads only what is missing.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +38,9 @@ from service.database import SERVER_SETTINGS, Connection
 from service.queries import LIST_FRESH_RECOMMENDATIONS, LIST_PATTERNS, Query
 from service.seal import Seal
 from service.settings import kept_secret
+from tests.bench.figures import Figure
+from tests.bench.served import serve_in_turns, table_of
+from tests.bench.servers import ground_on
 
 DAYMARK = Path(sys.executable).with_name("daymark")
 RESULTS = Path("bench-size.json")
@@ -195,12 +200,17 @@ async def measure(places: Sequence[Place], days: int) -> dict[str, list[list[Ask
     return found
 
 
-def report(found: dict[str, list[list[Asked]]], people: Sequence[int], rate: float | None) -> bool:
+def report(
+    found: dict[str, list[list[Asked]]],
+    served: Mapping[str, Sequence[Figure]],
+    people: Sequence[int],
+    rate: float | None,
+) -> bool:
     """Print what was measured and write it as JSON; whether every target is met."""
     table = Table(title=f"inside Postgres, warm: {SAMPLE} people, {ROUNDS} rounds (buffers: median, 95 %, most)")
     for heading in ("", "people", "ms", "ratio", "95 %", "planned", "buffers"):
         table.add_column(heading, justify="left" if heading == "" else "right")
-    results: dict[str, Any] = {"rows a second": rate}
+    results: dict[str, Any] = {"rows a second": rate, "served": msgspec.to_builtins(served)}
     met: dict[str, bool] = {}
     if rate is not None and people[-1] >= FULL:  # less is over before the start of Postgres has paid off
         met[f"at least {LEAST_RATE:,.0f} rows a second loaded"] = rate >= LEAST_RATE
@@ -222,6 +232,7 @@ def report(found: dict[str, list[list[Asked]]], people: Sequence[int], rate: flo
             met[f"{name}: at most {MOST_BUFFERS} buffers for 95 %"] = large["buffers, 95 %"] <= MOST_BUFFERS
     console = Console()
     console.print(table)
+    console.print(table_of(served, people))
     console.print("loaded before this run" if rate is None else f"loaded at {rate:,.0f} rows a second")
     for target, reached in met.items():
         console.print(f"{'met   ' if reached else 'MISSED'} {target}")
@@ -256,7 +267,9 @@ async def run(folder: Path, tenants: int, users: int, days: int) -> bool:
                 for server, count in zip(running, counts, strict=True)
             ]
             found = await measure(places, days)
-    return report(found, [some * people for some, people in counts], rate)
+            grounds = [ground_on(server, list(each.people)) for server, each in zip(running, places, strict=True)]
+        served = serve_in_turns(grounds)
+    return report(found, served, [some * people for some, people in counts], rate)
 
 
 def main() -> None:
