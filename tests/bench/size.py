@@ -4,9 +4,9 @@
 
 Both sizes are loaded by `daymark demo` into an embedded Postgres as it comes, each in a folder of its own, and asked as
 the service asks: its role, its settings, its prepared statements, a sealed context. Then both are served, under the
-load of `make bench`. The two take turns, so that a slow moment of the machine hits both. It takes a quarter of an hour and
-10 GB, so `make bench` leaves it out. The folder is removed at the end, unless --data names one: then it stays, and the
-next run loads only what is missing.
+load of `make bench`. The two take turns, so that a slow moment of the machine hits both. It takes a quarter of an hour
+and 10 GB, so `make bench` leaves it out. The folder is removed at the end, unless --data names one: then it stays, and
+the next run loads only what is missing.
 """
 
 import argparse
