@@ -430,9 +430,12 @@ begin
         execute pg_catalog.format(
             'create policy own_inserts on %s for insert to daymark_service'
             ' with check (user_id = (select app.user_id()))', target);
+        -- With "true" beside it, as everywhere: a join of the asker's own can have the planner hold a row against this
+        -- before it holds it against the tenant.
         execute pg_catalog.format(
             'create policy own_updates on %s for update to daymark_service'
-            ' using (user_id = (select app.user_id())) with check (user_id = (select app.user_id()))', target);
+            ' using ((user_id, true) = (select app.user_id(), true)) with check (user_id = (select app.user_id()))',
+            target);
     else
         execute pg_catalog.format(
             'create policy tenant_rows on %s for all to daymark_service using (%s) with check (%s)',
@@ -848,15 +851,24 @@ CREATE POLICY own_inserts ON app.refresh_tokens FOR INSERT TO daymark_service WI
 CREATE POLICY own_inserts ON app.sessions FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_inserts ON app.user_recommendations FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 CREATE POLICY own_inserts ON app.users FOR INSERT TO daymark_service WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.audit_events FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.credentials FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.pattern_data FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.pattern_data_default FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.recommendation_runs FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.refresh_tokens FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.sessions FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.user_recommendations FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
-CREATE POLICY own_updates ON app.users FOR UPDATE TO daymark_service USING ((user_id = ( SELECT app.user_id() AS user_id))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.audit_events FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.credentials FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.pattern_data FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.pattern_data_default FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.recommendation_runs FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.refresh_tokens FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.sessions FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.user_recommendations FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
+CREATE POLICY own_updates ON app.users FOR UPDATE TO daymark_service USING (((user_id, true) = ( SELECT app.user_id() AS user_id,
+    true))) WITH CHECK ((user_id = ( SELECT app.user_id() AS user_id)));
 ALTER TABLE app.pattern_data ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pattern_data_default ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.pins ENABLE ROW LEVEL SECURITY;

@@ -51,7 +51,7 @@ spelled (name, with_user, permissive, command, roles, using_, check_) as (
     ),
     (
         'own_updates', true, true, 'w', 'daymark_service',
-        '(user_id = ( SELECT app.user_id() AS user_id))',
+        e'((user_id, true) = ( SELECT app.user_id() AS user_id,\n    true))',
         '(user_id = ( SELECT app.user_id() AS user_id))'
     ),
     (

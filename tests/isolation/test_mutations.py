@@ -529,6 +529,7 @@ def _of_policies() -> Iterator[str]:
             readable.extend(("readable_rows", "own_updates"))
             checked.extend(("own_inserts", "own_updates"))
             yield f"alter policy tenant_floor on app.{table} using ((tenant_id, true) = (select app.tenant_id(), true))"
+            yield f"alter policy own_updates on app.{table} using (user_id = (select app.user_id()))"
         for policy in sorted({*readable, *checked}):
             yield f"drop policy {policy} on app.{table}"
             yield f"alter policy {policy} on app.{table} to public"

@@ -51,6 +51,8 @@ CHEAPER = {
     "recommendation_runs": ["tenant_id = any('{{{tenant}}}') and calls > any('{{0}}')", "user_id = any('{{{user}}}')"],
     "budget_use": ["tenant_id = any('{{{tenant}}}')", "date > any('{{2026-11-01}}')"],
     "rate_limits": ["tenant_id = any('{{{tenant}}}')", "used > any('{{0}}')"],
+    "sessions": ["user_id = any('{{{user}}}')"],
+    "refresh_tokens": ["user_id = any('{{{user}}}')"],
 }
 ASKED = [(table, condition) for table, conditions in CHEAPER.items() for condition in conditions]
 SHAPES = [
@@ -59,6 +61,15 @@ SHAPES = [
     "select {table}.* from (values (1)) as one left join app.{table} on {condition}",
     "select count(*) from app.{table} where {condition}",
 ]
+
+
+# A join of one's own with the tenant reorders what the planner knows to be equal, and so the conditions of a scan.
+JOINED = [
+    "(select tenant_id as other from app.tenants) as joined",
+    "(select tenant_id as other from app.{table}) as joined",
+    "(select given::uuid as one, given::uuid as other from unnest(array['{own}']) as given offset 0) as joined",
+]
+LOCKED = [(table, condition) for table, condition in ASKED if table not in {"tenants", "users"}]  # those may not be
 
 
 def _theirs(world: World) -> dict[str, str]:
@@ -90,6 +101,26 @@ async def test_what_a_plan_has_run_tells_nothing_of_others(  # noqa: PLR0913, PL
     await inside.execute(roads)
     plans = [
         await plan(inside, shape.format(table=table, condition=condition.format(**asked)))
+        for asked in (_theirs(world), _nobodys())
+    ]
+
+    assert plans[0] == plans[1]
+
+
+@pytest.mark.parametrize("joined", JOINED)
+@pytest.mark.parametrize(("table", "condition"), LOCKED)
+async def test_what_a_lock_of_joined_rows_has_run_tells_nothing_of_others(
+    inside: Connection, world: World, table: str, condition: str, joined: str
+) -> None:
+    await inside.execute(NO_INDEX)
+    own = world.caller.tenant_id
+    plans = [
+        await plan(
+            inside,
+            f"select from app.{table}, {joined.format(table=table, own=own)}"
+            f" where joined.other = {table}.tenant_id {'and joined.one = joined.other' if 'as one,' in joined else ''}"
+            f" and {condition.format(**asked)} for update of {table}",
+        )
         for asked in (_theirs(world), _nobodys())
     ]
 
