@@ -20,7 +20,7 @@ from rich.progress import Progress
 
 from tests.bench import day, load
 from tests.bench.figures import Run, changes_of, read, tables_of, targets_of
-from tests.bench.rounds import CONNECTIONS, SECONDS, TARGETS, Bench
+from tests.bench.rounds import CONNECTIONS, LAPS, SECONDS, TARGETS, Bench
 from tests.bench.servers import TENANTS, USERS, Ground, ground, serving
 from tests.bench.twins import make_schemas
 
@@ -69,7 +69,9 @@ def main() -> None:
         run = asyncio.run(measure(on, progress))
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
     console = Console()
-    console.print(f"{CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS:g} s, {os.cpu_count()} cores for all")
+    console.print(
+        f"{CONNECTIONS} connections, {ROUNDS} rounds of {LAPS} times {SECONDS:g} s, {os.cpu_count()} cores for all"
+    )
     for table in tables_of(run.figures):
         console.print(table)
     day.main()
