@@ -214,9 +214,10 @@ begin
     else
         within_reach := within_tenant;
     end if;
+    -- The same for rows that are read and rows that are written: an upsert looks at both, and at what is the same once.
     execute pg_catalog.format(
         'create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
-        target, within_reach, within_tenant);
+        target, within_reach, within_reach);
     if has_user then
         execute pg_catalog.format(
             'create policy readable_rows on %s for select to daymark_service using (%s)', target, within_reach);

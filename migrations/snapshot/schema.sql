@@ -421,9 +421,10 @@ begin
     else
         within_reach := within_tenant;
     end if;
+    -- The same for rows that are read and rows that are written: an upsert looks at both, and at what is the same once.
     execute pg_catalog.format(
         'create policy tenant_floor on %s as restrictive for all to public using (%s) with check (%s)',
-        target, within_reach, within_tenant);
+        target, within_reach, within_reach);
     if has_user then
         execute pg_catalog.format(
             'create policy readable_rows on %s for select to daymark_service using (%s)', target, within_reach);
@@ -956,8 +957,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.budget_use AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
@@ -968,8 +975,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.pattern_data AS RESTRICTIVE USING (((tenant_id,
 CASE
     WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
@@ -977,8 +990,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.pattern_data_default AS RESTRICTIVE USING (((tenant_id,
 CASE
     WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
@@ -986,8 +1005,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.rate_limits AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
@@ -998,8 +1023,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.refresh_tokens AS RESTRICTIVE USING (((tenant_id,
 CASE
     WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
@@ -1007,8 +1038,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.sessions AS RESTRICTIVE USING (((tenant_id,
 CASE
     WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
@@ -1016,8 +1053,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.tenants AS RESTRICTIVE USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));
@@ -1028,8 +1071,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_floor ON app.users AS RESTRICTIVE USING (((tenant_id,
 CASE
     WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
@@ -1037,8 +1086,14 @@ CASE
 END, true) = ( SELECT reach.tenant_id,
     reach.user_id,
     true
-   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
-    true)));
+   FROM app.reach() reach(tenant_id, user_id)))) WITH CHECK (((tenant_id,
+CASE
+    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = 'own'::text) THEN user_id
+    ELSE '00000000-0000-0000-0000-000000000000'::uuid
+END, true) = ( SELECT reach.tenant_id,
+    reach.user_id,
+    true
+   FROM app.reach() reach(tenant_id, user_id))));
 CREATE POLICY tenant_rows ON app.budget_use TO daymark_service USING (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true))) WITH CHECK (((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,
     true)));

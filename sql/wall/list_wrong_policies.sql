@@ -28,7 +28,9 @@ spelled (name, with_user, permissive, command, roles, using_, check_) as (
         e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
             || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
             || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))',
-        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
+        e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
+            || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
+            || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))'
     ),
     (
         'readable_rows', true, true, 'r', 'daymark_service',

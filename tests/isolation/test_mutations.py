@@ -381,7 +381,7 @@ ATTACKS = (
             ),
             "select true",
         ),
-        "alter policy own_inserts on app.pattern_data with check (true)",
+        f"alter policy own_inserts on app.pattern_data with check (true); {BOBS_IN_REACH}",
     ),
     Attack(
         "change a colleague's day",
