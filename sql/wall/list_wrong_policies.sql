@@ -21,56 +21,41 @@ with isolated as (
       and tenant.attname = 'tenant_id'
 ),
 
-spelled (name, with_user, permissive, command, roles, using_, check_) as (
+conditions (within_tenant, within_reach, own) as (
     values
     (
-        'tenant_floor', true, false, '*', 'public',
+        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
         e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
             || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
             || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))',
-        e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
-            || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
-            || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))'
-    ),
-    (
-        'readable_rows', true, true, 'r', 'daymark_service',
-        e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
-            || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
-            || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))',
-        null
-    ),
-    (
-        'analyst_rows', true, true, 'r', 'daymark_analyst',
-        e'((tenant_id,\nCASE\n    WHEN (( SELECT app.claimed_reach() AS claimed_reach) = \'own\'::text) THEN user_id\n'
-            || e'    ELSE \'00000000-0000-0000-0000-000000000000\'::uuid\nEND, true) = ( SELECT reach.tenant_id,\n'
-            || e'    reach.user_id,\n    true\n   FROM app.reach() reach(tenant_id, user_id)))',
-        null
-    ),
-    (
-        'own_inserts', true, true, 'a', 'daymark_service',
-        null,
         '(user_id = ( SELECT app.user_id() AS user_id))'
-    ),
-    (
-        'own_updates', true, true, 'w', 'daymark_service',
-        e'((user_id, true) = ( SELECT app.user_id() AS user_id,\n    true))',
-        '(user_id = ( SELECT app.user_id() AS user_id))'
-    ),
-    (
-        'tenant_floor', false, false, '*', 'public',
-        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
-        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
-    ),
-    (
-        'tenant_rows', false, true, '*', 'daymark_service',
-        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
-        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))'
-    ),
-    (
-        'analyst_rows', false, true, 'r', 'daymark_analyst',
-        e'((tenant_id, true) = ( SELECT app.tenant_id() AS tenant_id,\n    true))',
-        null
     )
+),
+
+spelled as (
+    select
+        policy.name,
+        policy.with_user,
+        policy.permissive,
+        policy.command,
+        policy.roles,
+        policy.using_,
+        policy.check_
+    from conditions
+    cross join lateral (
+        values
+        ('tenant_floor', true, false, '*', 'public', within_reach, within_reach),
+        ('readable_rows', true, true, 'r', 'daymark_service', within_reach, null),
+        ('analyst_rows', true, true, 'r', 'daymark_analyst', within_reach, null),
+        ('own_inserts', true, true, 'a', 'daymark_service', null, own),
+        (
+            'own_updates', true, true, 'w', 'daymark_service',
+            e'((user_id, true) = ( SELECT app.user_id() AS user_id,\n    true))', own
+        ),
+        ('tenant_floor', false, false, '*', 'public', within_tenant, within_tenant),
+        ('tenant_rows', false, true, '*', 'daymark_service', within_tenant, within_tenant),
+        ('analyst_rows', false, true, 'r', 'daymark_analyst', within_tenant, null)
+    ) as policy (name, with_user, permissive, command, roles, using_, check_)
 ),
 
 expected as (
