@@ -1,5 +1,5 @@
--- A table's policies check the context once for each statement that reads it, where they checked it twice: a quarter of
--- what a cached read takes in Postgres.
+-- A table's policies check the context once for each statement that reads it, where they checked it twice: a fifth of
+-- what a cached read took in Postgres.
 --
 -- What may be read depends on the role: a member's own rows, or for an admin and an analyst the whole tenant's. As two
 -- policies with an OR between them, each would check the context anew. Here both sides of one comparison say whose rows

@@ -53,7 +53,8 @@ def serve(found: Installation, host: str, port: int, workers: int, when_ready: C
         address=host,
         port=port,
         workers=workers,
-        backpressure=_room_for_connections(),
+        # Granian raised the soft limit to the hard one as it was loaded, and the workers inherit it.
+        backpressure=_room_for_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         loop=Loops.uvloop,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT),
@@ -75,11 +76,9 @@ def serve(found: Installation, host: str, port: int, workers: int, when_ready: C
     server.serve(target_loader=_make_application, wrap_loader=False)
 
 
-def _room_for_connections() -> int:
-    """Say how many connections a worker has files for."""
+def _room_for_connections(may_open: int) -> int:
+    """Say how many connections a worker has files for that may open so many."""
     room = MOST_CONNECTIONS + OTHER_FILES
-    # Granian raised it to the hard limit as it was loaded, and the workers inherit it.
-    may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if may_open != resource.RLIM_INFINITY:
         room = min(room, may_open)
     return max(room // 2, room - OTHER_FILES)

@@ -17,7 +17,7 @@ from service.queries import DELETE_OLD_LIMITS, SAVE_USE
 from service.seal import Seal
 from service.setting_values import Rate, Secret
 from service.settings import Settings
-from service.windows import MOST_KEPT, Limit, LimitReached, Standing, headers_of
+from service.windows import MOST_KEPT, LimitReached, Standing, headers_of
 from tests.conftest import SEAL_KEY, MakeCaller, Serve, run_as_admin
 
 ADDRESS = "203.0.113.7"
@@ -451,23 +451,20 @@ async def test_windows_that_are_over_make_room_before_any_that_runs(make: Callab
 
 
 async def test_what_is_over_is_looked_for_once_in_a_second_however_many_come(
-    make: Callable[..., Limits], ticks: Ticks, monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Limits], ticks: Ticks
 ) -> None:
-    limits = make(limit_anonymous=Rate(1, 60))
+    limits = make(limit_anonymous=Rate(1, 1))
     fill(limits, MOST_KEPT)
-    looked: list[float] = []
-    drop = Limit._drop_over
+    ticks.now += 0.5
+    limits.take_anonymous("192.0.2.1")  # looks for the first time, when none is over
 
-    def noting(limit: Limit, now: float) -> None:
-        looked.append(now)
-        drop(limit, now)
-
-    monkeypatch.setattr(Limit, "_drop_over", noting)
+    ticks.now += 0.75  # all that were filled in are over
     for number in range(1_000):
-        limits.take_anonymous(f"192.0.{number >> 8}.{number & 255}")
-        ticks.now += 0.0025
-
-    assert len(looked) == 3
+        limits.take_anonymous(f"198.51.{number >> 8}.{number & 255}")
+    assert len(limits._anonymous._windows) == MOST_KEPT
+    ticks.now += 0.25
+    limits.take_anonymous("192.0.2.2")
+    assert len(limits._anonymous._windows) == 1_001
 
 
 async def test_while_the_database_is_away_a_limit_of_the_same_numbers_stands_in(

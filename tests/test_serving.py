@@ -161,12 +161,8 @@ def test_who_is_asked_for_answers_with_1500_idle_connections_beside_it(tmp_path:
     ("may_open", "room"),
     [(256, 128), (512, 256), (1_024, 768), (8_448, 8_192), (20_000, 8_192), (resource.RLIM_INFINITY, 8_192)],
 )
-def test_a_worker_keeps_as_many_connections_as_it_has_files_for(
-    monkeypatch: pytest.MonkeyPatch, may_open: int, room: int
-) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (may_open, resource.RLIM_INFINITY))
-
-    assert _room_for_connections() == room
+def test_a_worker_keeps_as_many_connections_as_it_has_files_for(may_open: int, room: int) -> None:
+    assert _room_for_connections(may_open) == room
 
 
 def test_two_workers_one_of_which_is_killed(tmp_path: Path, service_url: str, caller: Caller) -> None:
