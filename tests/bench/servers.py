@@ -27,6 +27,7 @@ from service.runtime import utc_now
 from service.seal import Seal
 from service.settings import kept_secret
 from tests.bench import twins
+from tests.bench.cores import Cores, running_on
 from tests.bench.inside import track
 from tests.bench.load import SAMPLE
 
@@ -48,6 +49,7 @@ class Ground(Struct, frozen=True):
     """What a server on it is started with."""
     tokens: Tokens
     people: list[Caller]
+    cores: Cores
 
     def tokens_of(self, people: list[Caller]) -> list[str]:
         """Sign a token for each of these people."""
@@ -83,19 +85,19 @@ class Server(Struct, frozen=True):
 
 
 @contextmanager
-def ground() -> Iterator[Ground]:
+def ground(cores: Cores) -> Iterator[Ground]:
     """Start a Postgres, fill it with made-up people and give it, in a folder of its own that is removed at the end."""
     with (
         tempfile.TemporaryDirectory() as name,
         embedded.running(Path(name), purpose="bench", settings=RECORDER) as server,
     ):
-        found = ground_on(server, [])
+        found = ground_on(server, [], cores)
         seal = Seal(kept_secret(server.directory, "seal-key"))
-        people = asyncio.run(prepare(server, seal, found.environment | {"DAYMARK_ADMIN_DATABASE_URL": found.admin_url}))
+        people = asyncio.run(prepare(server, seal, found))
         yield msgspec.structs.replace(found, people=people)
 
 
-def ground_on(server: embedded.Server, people: list[Caller]) -> Ground:
+def ground_on(server: embedded.Server, people: list[Caller], cores: Cores) -> Ground:
     """Say how to serve what is on a Postgres, with the secrets of its folder, to people who are there."""
     folder = server.directory
     jwt_secret, seal_key = kept_secret(folder, "jwt-secret"), kept_secret(folder, "seal-key")
@@ -107,10 +109,10 @@ def ground_on(server: embedded.Server, people: list[Caller]) -> Ground:
         "DAYMARK_CACHE_TTL": "86400",  # nothing expires on the way
         "PYTHONPATH": str(ROOT),
     }
-    return Ground(folder, server.url(ADMIN_ROLE, DATABASE), environment, Tokens(jwt_secret), people)
+    return Ground(folder, server.url(ADMIN_ROLE, DATABASE), environment, Tokens(jwt_secret), people, cores)
 
 
-async def prepare(server: embedded.Server, seal: Seal, environment: dict[str, str]) -> list[Caller]:
+async def prepare(server: embedded.Server, seal: Seal, ground: Ground) -> list[Caller]:
     """Make the database and its people; who they are, in an order that mixes the tenants."""
     async with Administrator.connect(server.url(ADMIN_ROLE, "postgres")) as administrator:
         await administrator.make_database(DATABASE)
@@ -119,7 +121,7 @@ async def prepare(server: embedded.Server, seal: Seal, environment: dict[str, st
     async with Administrator.connect(url) as administrator:
         await administrator.keep_seal_key(seal)
         counts = ["--tenants", str(TENANTS), "--users", str(USERS), "--days", str(DAYS)]
-        run_daymark(environment, server.directory, "demo", *counts)
+        run_daymark(ground, "demo", *counts)
         connection = administrator.connection
         await connection.execute("create extension pg_stat_statements")
         await track(connection, "none")
@@ -128,11 +130,13 @@ async def prepare(server: embedded.Server, seal: Seal, environment: dict[str, st
         return [Caller(UUID(str(row["tenant_id"])), UUID(str(row["user_id"]))) for row in rows]
 
 
-def run_daymark(environment: dict[str, str], folder: Path, *arguments: str) -> None:
-    """Run a command, away from any .env."""
-    done = subprocess.run(
-        [DAYMARK, *arguments], check=False, capture_output=True, text=True, env=environment, cwd=folder
-    )
+def run_daymark(ground: Ground, *arguments: str) -> None:
+    """Run a command as the administrator, away from any .env."""
+    environment = ground.environment | {"DAYMARK_ADMIN_DATABASE_URL": ground.admin_url}
+    with running_on(ground.cores.service):
+        done = subprocess.run(
+            [DAYMARK, *arguments], check=False, capture_output=True, text=True, env=environment, cwd=ground.folder
+        )
     if done.returncode:
         raise SystemExit(f"daymark {' '.join(arguments)}: {done.stderr}")
 
@@ -146,14 +150,15 @@ def serving(ground: Ground, twin: str | None = None) -> Iterator[Server]:
     command = [str(DAYMARK), "serve", "--port"] if twin is None else [sys.executable, "-m", twins.__name__, twin]
     [token] = ground.tokens_of(ground.people[:1])
     began = time.perf_counter()
-    # The log goes nowhere, as in a quiet terminal, but is written all the same.
-    process = subprocess.Popen(
-        [*command, str(port)],
-        env=ground.environment,
-        cwd=ground.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with running_on(ground.cores.service):
+        # The log goes nowhere, as in a quiet terminal, but is written all the same.
+        process = subprocess.Popen(
+            [*command, str(port)],
+            env=ground.environment,
+            cwd=ground.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     try:
         wait_for_answer(process, port, token)
         yield Server(port, time.perf_counter() - began, process.pid)

@@ -38,6 +38,7 @@ from service.database import SERVER_SETTINGS, Connection
 from service.queries import LIST_FRESH_RECOMMENDATIONS, LIST_PATTERNS, Query
 from service.seal import Seal
 from service.settings import kept_secret
+from tests.bench.cores import part, running_on
 from tests.bench.figures import Figure
 from tests.bench.served import serve_in_turns, table_of
 from tests.bench.servers import ground_on
@@ -258,7 +259,8 @@ async def run(folder: Path, tenants: int, users: int, days: int) -> bool:
     small, large = folder / "small", folder / "large"
     load(small, *SMALL, days)
     rate = load(large, tenants, users, days)
-    with ExitStack() as servers:
+    cores = part()
+    with running_on(cores.others), ExitStack() as servers:
         running = [servers.enter_context(embedded.running(each, purpose="bench")) for each in (small, large)]
         async with AsyncExitStack() as opened:
             counts = (SMALL, (tenants, users))
@@ -267,7 +269,9 @@ async def run(folder: Path, tenants: int, users: int, days: int) -> bool:
                 for server, count in zip(running, counts, strict=True)
             ]
             found = await measure(places, days)
-            grounds = [ground_on(server, list(each.people)) for server, each in zip(running, places, strict=True)]
+            grounds = [
+                ground_on(server, list(each.people), cores) for server, each in zip(running, places, strict=True)
+            ]
         served = serve_in_turns(grounds)
     return report(found, served, [some * people for some, people in counts], rate)
 
