@@ -82,37 +82,20 @@ class Front:
         plain = len(own) == 1 and REQUEST_ID.fullmatch(own[0])
         request_id = own[0].decode() if plain else os.urandom(16).hex()
         id_header = b"x-request-id", request_id.encode()
-        method, status, refused = scope["method"], 0, False
-
-        async def answer(message: Message) -> None:
-            nonlocal status, refused
-            if refused:
-                return
-            if message["type"] == "http.response.start":
-                problem = None if is_counted(scope) else self._count(scope)
-                # What has been done is told: who is refused would do it again, or has lost what they were given.
-                if problem is not None and (method in SAFE or message["status"] >= FIRST_ERROR):
-                    await _refuse(problem, answer)
-                    refused = True
-                    return
-                status = message["status"]
-                message["headers"] = self._headers(scope, given, method, id_header, message["headers"])
-            elif message["type"] == "http.response.body" and method == "HEAD":
-                message["body"] = b""
-            await send(message)
-
+        method = scope["method"]
+        answer = _Answer(self, scope, given, id_header, send)
         bound = bind_contextvars(request_id=request_id)
         try:
             problem = self._problem_of(scope, given)
             if problem is not None:
-                await _refuse(problem, answer)
+                await _refuse(problem, answer.send)
             else:
                 if method == "HEAD":
                     scope["method"] = "GET"
-                await self.app(scope, receive, answer)
+                await self.app(scope, receive, answer.send)
             if log.isEnabledFor(logging.INFO):
                 ms = round((time.perf_counter() - started) * 1000, 1)
-                log.handle(RequestRecord(request_id, method, SECRET.sub("…", scope["path"]), status, ms))
+                log.handle(RequestRecord(request_id, method, SECRET.sub("…", scope["path"]), answer.status, ms))
         finally:
             reset_contextvars(**bound)
 
@@ -126,9 +109,9 @@ class Front:
         # RFC 9112, 3.2. The server lets it through, and where there is none, gives an empty one.
         if (len(given.hosts) != 1 or not given.hosts[0]) and scope["http_version"] == "1.1":
             return InvalidRequest("A request needs one Host header")
-        return None if given.credentials else self._count(scope)
+        return None if given.credentials else self.count(scope)
 
-    def _count(self, scope: HTTPScope) -> Problem | None:
+    def count(self, scope: HTTPScope) -> Problem | None:
         """Count a request of nobody's; give what is wrong where that is one too many."""
         if not scope["path"].startswith(UNLIMITED):
             try:
@@ -137,7 +120,7 @@ class Front:
                 return problem
         return None
 
-    def _headers(
+    def headers(
         self,
         scope: HTTPScope,
         given: _Given,
@@ -162,6 +145,47 @@ class Front:
     def _allow(self, scope: Scope, value: bytes) -> bytes:
         # A 405 comes before its path is known, and has every method.
         return self.allowed.get(scope.get("path_template", "")) or _with_head(value.decode().split(", "))
+
+
+class _Answer:
+    """An answer on its way out. A class: a function that named itself would be left to the garbage collector."""
+
+    __slots__ = ("_front", "_given", "_id_header", "_method", "_refused", "_scope", "_send", "status")
+
+    def __init__(
+        self, front: Front, scope: HTTPScope, given: _Given, id_header: tuple[bytes, bytes], send: Send
+    ) -> None:
+        self._front = front
+        self._scope = scope
+        self._given = given
+        self._id_header = id_header
+        self._method = scope["method"]  # the caller's own
+        self._send = send
+        self._refused = False
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the application's, unless the request is one too many."""
+        if self._refused:
+            return
+        if message["type"] == "http.response.start":
+            problem = None if is_counted(self._scope) else self._front.count(self._scope)
+            # What has been done is told: who is refused would do it again, or has lost what they were given.
+            if problem is not None and (self._method in SAFE or message["status"] >= FIRST_ERROR):
+                self._refused = True
+                await _refuse(problem, self._pass_on)
+                return
+        await self._pass_on(message)
+
+    async def _pass_on(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = self._front.headers(
+                self._scope, self._given, self._method, self._id_header, message["headers"]
+            )
+        elif message["type"] == "http.response.body" and self._method == "HEAD":
+            message["body"] = b""
+        await self._send(message)
 
 
 def _given(scope: HTTPScope) -> _Given:

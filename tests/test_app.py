@@ -1,10 +1,13 @@
+import gc
 import os
 import re
 import subprocess
 import sys
+from typing import Any, cast
 
 import httpx
 import pytest
+from litestar.types import Message, Scope
 
 from service.app import create_app
 from service.settings import Settings, SettingsError
@@ -131,3 +134,45 @@ def test_a_workers_collector_passes_over_what_stays() -> None:
 
     assert apart > 50_000
     assert left < 5_000
+
+
+async def test_a_request_leaves_nothing_to_the_garbage_collector(settings: Settings) -> None:
+    """A knot that a request leaves is found by going through everything, while nobody is answered."""
+    app = create_app(settings)
+    sent: list[Message] = []
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/health/live",
+        "raw_path": b"/health/live",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"daymark.test")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def ask(times: int) -> None:
+        for _ in range(times):
+            sent.clear()
+            await app(cast("Scope", {**scope, "headers": list(scope["headers"])}), receive, send)
+            assert sent[0].get("status") == 200
+
+    await ask(10)  # what is made once
+    gc.collect()
+    gc.disable()
+    try:
+        await ask(100)
+        found = gc.collect()
+    finally:
+        gc.enable()
+    assert found < 100
