@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tests.bench import day, load
-from tests.bench.cores import Cores, part, running_on
+from tests.bench.cores import Cores, part, running_on, usable
 from tests.bench.figures import Run, changes_of, read, tables_of, targets_of
 from tests.bench.rounds import CONNECTIONS, LAPS, SECONDS, TARGETS, Bench
 from tests.bench.servers import TENANTS, USERS, Ground, ground, serving
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--together", action="store_true", help="let all of them run on all cores")
     given = parser.parse_args()
     before = read(given.compare) if given.compare else None
-    cores = Cores() if given.together else part()
+    cores = Cores() if given.together else part(usable())
     with (
         running_on(cores.others),
         Progress(console=Console(stderr=True), transient=True) as progress,

@@ -6,7 +6,7 @@ happens is the scheduler's luck. It is for an operator to part them, too: see "I
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from msgspec import Struct
@@ -19,12 +19,16 @@ class Cores(Struct, frozen=True):
     others: frozenset[int] | None = None
 
 
-def part() -> Cores:
-    """Part the cores that this process may use; not where there is but one, or where the system knows no such thing."""
-    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(usable) < 2:
+def usable() -> set[int]:
+    """Give the cores that this process may use; none where the system keeps no process to some of them."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def part(cores: Collection[int]) -> Cores:
+    """Part cores between the two sides; not where there is but one."""
+    if len(cores) < 2:
         return Cores()
-    first, *others = usable
+    first, *others = sorted(cores)
     return Cores(frozenset({first}), frozenset(others))
 
 

@@ -38,7 +38,7 @@ from service.database import SERVER_SETTINGS, Connection
 from service.queries import LIST_FRESH_RECOMMENDATIONS, LIST_PATTERNS, Query
 from service.seal import Seal
 from service.settings import kept_secret
-from tests.bench.cores import part, running_on
+from tests.bench.cores import part, running_on, usable
 from tests.bench.figures import Figure
 from tests.bench.served import serve_in_turns, table_of
 from tests.bench.servers import ground_on
@@ -259,7 +259,7 @@ async def run(folder: Path, tenants: int, users: int, days: int) -> bool:
     small, large = folder / "small", folder / "large"
     load(small, *SMALL, days)
     rate = load(large, tenants, users, days)
-    cores = part()
+    cores = part(usable())
     with running_on(cores.others), ExitStack() as servers:
         running = [servers.enter_context(embedded.running(each, purpose="bench")) for each in (small, large)]
         async with AsyncExitStack() as opened:
